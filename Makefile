@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Stator: `make help` lists the targets and the variables.
+#
+#   include/ futures/ core/ lib/ ──► build/libstator.{so,a}
+#   tools/cli/                   ──► build/stator
+#   tests/ docs/examples/        ──► build/tests/ build/bench/ build/docs/
+#
+# Objects live in build/obj/<compiler>[-<sanitizer>]/, a folder for each kind,
+# so that a change of CC or SAN rebuilds nothing twice. What is linked lives in
+# build/ itself and is linked again when the kind changes (build/stamp/kind).
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+# ── what may be set ─────────────────────────────────────────────────────────
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR      ?= ar
+CFLAGS  ?= -O2 -g
+SAN     ?=
+PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR  ?= $(PREFIX)/bin
+DESTDIR ?=
+V       ?= 0
+
+comma := ,
+SANS  := address thread undefined address,undefined
+ifneq ($(SAN),)
+ifeq ($(filter $(SAN),$(SANS)),)
+$(error SAN=$(SAN): choose one of $(SANS))
+endif
+endif
+
+Q   := $(if $(filter 1,$(V)),,@)
+say  = @$(if $(filter 1,$(V)),:,printf '  %-6s %s\n' $(1) $(2))
+
+# ── one place for the version ───────────────────────────────────────────────
+
+number   = $(or $(shell sed -n \
+    's/^.define STATOR_VERSION_$(1)  *\([0-9][0-9]*\).*/\1/p' \
+    include/stator/version.h 2>/dev/null),$(2))
+MAJOR   := $(call number,MAJOR,0)
+VERSION := $(MAJOR).$(call number,MINOR,1).$(call number,MICRO,0)
+SONAME  := libstator.so.$(MAJOR)
+REAL    := libstator.so.$(VERSION)
+
+# ── flags ───────────────────────────────────────────────────────────────────
+
+pkg = $(shell pkg-config $(1) 2>/dev/null)
+
+# -isystem: the warnings of other people's headers are not ours to fix.
+DRIVER_CFLAGS := $(patsubst -I%,-isystem %, \
+    $(call pkg,--cflags libmongoc-1.0 libbson-1.0))
+DRIVER_LIBS   := $(call pkg,--libs libmongoc-1.0 libbson-1.0)
+BSON_LIBS     := $(call pkg,--libs libbson-1.0)
+URCU_LIBS     := $(call pkg,--libs liburcu-cds)
+CHECK_LIBS    := $(call pkg,--libs check)
+UV_LIBS       := $(call pkg,--libs libuv)
+CLI_LIBS      := -lcsv -lm
+
+WARN      := -Wall -Wextra -Wpedantic -Werror
+SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) \
+    $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
+BASE      := -std=c11 -D_GNU_SOURCE -pthread -fPIC -fvisibility=hidden
+ALL_CFLAGS = $(BASE) $(WARN) $(CFLAGS) $(SANFLAGS) $(CPPFLAGS)
+LINK       = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -Wl,--as-needed
+# A sanitized library finds its run-time in the program that loads it.
+NO_UNDEFINED := $(if $(SAN),,-Wl$(comma)-z$(comma)defs)
+
+KIND := $(notdir $(firstword $(CC)))$(if $(SAN),-$(subst $(comma),+,$(SAN)))
+OBJ  := build/obj/$(KIND)
+
+# ── what there is ───────────────────────────────────────────────────────────
+
+LIB_SRC     := $(sort $(wildcard futures/*.c core/*.c lib/*.c))
+FUTURES_SRC := $(filter futures/%,$(LIB_SRC))
+CLI_SRC     := $(sort $(wildcard tools/cli/*.c))
+EXAMPLES    := $(sort $(wildcard docs/examples/*.c))
+BENCHES     := $(sort $(wildcard tests/bench/bench_*.c))
+
+TESTS_ALL     := $(sort $(wildcard tests/*/*.c tests/*/*/*.c))
+TESTS_SRC     := $(foreach f,$(TESTS_ALL),$(if $(filter test_%,$(notdir $f)),$f))
+FUT_TESTS_SRC := $(filter tests/futures/%,$(TESTS_SRC))
+DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC),$(TESTS_SRC))
+# These have a place of their own; all else below tests/ supports the tests.
+ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
+    tests/wire/main.c
+SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) tests/bench/%, \
+    $(TESTS_ALL))
+BENCH_SUPPORT := $(filter-out $(BENCHES),$(wildcard tests/bench/*.c))
+
+obj = $(patsubst %.c,$(OBJ)/%.o,$(1))
+all_src := $(LIB_SRC) $(CLI_SRC) $(EXAMPLES) $(TESTS_ALL)
+
+LIBS_OUT     := build/libstator.so build/libstator.a
+CLI_OUT      := $(if $(CLI_SRC),build/stator)
+TESTS_OUT    := $(if $(FUT_TESTS_SRC),build/tests/check_futures) \
+    $(if $(DB_TESTS_SRC),build/tests/check_stator) \
+    $(if $(wildcard tests/wire/main.c),build/tests/wire-server)
+EXAMPLES_OUT := $(patsubst docs/examples/%.c,build/docs/%,$(EXAMPLES))
+BENCHES_OUT  := $(patsubst tests/bench/%.c,build/bench/%,$(BENCHES))
+
+# ── targets that people type ────────────────────────────────────────────────
+
+.PHONY: all run test check tests examples benches objects bench lint install
+.PHONY: uninstall setup clean distclean help FORCE
+
+all: $(LIBS_OUT) $(CLI_OUT) ; @:
+tests: $(TESTS_OUT) ; @:
+examples: $(EXAMPLES_OUT) ; @:
+benches: $(BENCHES_OUT) ; @:
+objects: $(call obj,$(all_src)) ; @:
+
+# The set-up may install the very packages whose flags were asked for above:
+# what needs them is built by a make of its own, afterwards.
+jobs   = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+remake = $(MAKE) --no-print-directory $(jobs)
+
+run:
+	$(Q)tools/setup run
+	$(Q)$(remake) all
+	$(Q)tools/run
+
+test:
+	$(Q)tools/setup test
+	$(Q)$(remake) check
+
+check: all tests examples
+	$(Q)SAN=$(SAN) CC='$(CC)' tools/test
+
+bench:
+	$(Q)tools/setup test
+	$(Q)$(remake) all tests benches
+	$(Q)tests/bench/run
+
+lint:
+	$(Q)tools/setup lint
+	$(Q)$(remake) all
+	$(Q)tools/lint
+
+setup:
+	$(Q)tools/setup run test
+
+clean:
+	$(Q)rm -rf build/obj build/tests build/bench build/docs build/readme \
+	    build/stator build/libstator* build/stamp/kind build/stamp/tools
+
+distclean:
+	$(Q)rm -rf build
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: Targets
+#:   all        the library and the command line (the default)
+#:   run        set up, build, load a real data set, show the demonstration
+#:   test       set up, build, run every test
+#:   check      as test, without the set-up
+#:   lint       gcc, clang, headers, layers, exports, contracts, text, scripts
+#:   bench      measure the library beside plain driver threads
+#:   install    library, headers, stator.pc and the command line
+#:   uninstall  take them away again
+#:   setup      only install what run and test need
+#:   clean      remove what was built; distclean: the set-up's work too
+#:   help       this text
+#:
+#: Variables
+#:   CC=clang             the compiler (gcc)
+#:   CFLAGS='-O0 -g'      optimisation and debugging (-O2 -g)
+#:   SAN=address          or thread, undefined, address,undefined
+#:   V=1                  show each command
+#:   PREFIX= DESTDIR=     where install puts things (/usr/local)
+#:   LIBDIR= INCLUDEDIR= BINDIR=   its folders, below PREFIX unless set
+#:   MONGODB_URI=         a server of yours; else mongod, else the embedded one
+#:   CK_RUN_SUITE=future  one suite; CK_RUN_CASE, CK_FORK, CK_VERBOSITY likewise
+
+# ── the library ─────────────────────────────────────────────────────────────
+
+build/libstator.so: build/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+build/$(SONAME): build/$(REAL)
+	$(Q)ln -sf $(REAL) $@
+
+build/$(REAL): $(call obj,$(LIB_SRC)) lib/stator.map build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)$(LINK) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) \
+	    -Wl,--version-script,lib/stator.map -o $@ $(filter %.o,$^) \
+	    $(DRIVER_LIBS) $(URCU_LIBS)
+
+build/libstator.a: $(call obj,$(LIB_SRC)) build/stamp/kind
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+# ── the command line ────────────────────────────────────────────────────────
+
+build/stator: $(call obj,$(CLI_SRC)) build/libstator.so
+	$(call say,LD,$@)
+	$(Q)$(LINK) -Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) \
+	    -Lbuild -lstator $(DRIVER_LIBS) $(CLI_LIBS)
+
+# The installed one must not look for its library in a build tree.
+$(OBJ)/stator: $(call obj,$(CLI_SRC)) build/libstator.so
+	$(Q)$(LINK) -Wl,-rpath,'$$ORIGIN/../lib' -o $@ $(filter %.o,$^) \
+	    -Lbuild -lstator $(DRIVER_LIBS) $(CLI_LIBS)
+
+# ── tests, examples, benchmarks ─────────────────────────────────────────────
+
+$(OBJ)/libsupport.a: $(call obj,$(SUPPORT_SRC))
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+# No driver here: a reference to it from futures/ does not link.
+build/tests/check_futures: $(call obj,$(FUT_TESTS_SRC) $(FUTURES_SRC) \
+    tests/harness/main.c) $(OBJ)/libsupport.a build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
+	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(BSON_LIBS) $(URCU_LIBS)
+
+build/tests/check_stator: $(call obj,$(DB_TESTS_SRC) $(LIB_SRC) \
+    tests/harness/main.c $(wildcard tests/harness/mongoc_log.c)) \
+    $(OBJ)/libsupport.a build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
+	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
+	    $(UV_LIBS)
+
+build/tests/wire-server: $(OBJ)/tests/wire/main.o $(OBJ)/libsupport.a \
+    build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $< $(OBJ)/libsupport.a $(BSON_LIBS)
+
+build/bench/%: $(OBJ)/tests/bench/%.o $(call obj,$(BENCH_SUPPORT)) \
+    $(OBJ)/libsupport.a build/libstator.a build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
+	    $(OBJ)/libsupport.a build/libstator.a $(DRIVER_LIBS) $(URCU_LIBS) -lm
+
+# docs/examples/futures_*.c show the futures alone: they get no driver.
+build/docs/futures_%: $(OBJ)/docs/examples/futures_%.o \
+    $(call obj,$(FUTURES_SRC)) build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) $(BSON_LIBS) \
+	    $(URCU_LIBS)
+
+build/docs/%: $(OBJ)/docs/examples/%.o build/libstator.so build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ \
+	    $(filter %.o,$^) -Lbuild -lstator $(DRIVER_LIBS) $(UV_LIBS)
+
+# ── objects ─────────────────────────────────────────────────────────────────
+
+# The command line and the examples see what a user sees, and no more.
+$(OBJ)/tools/% $(OBJ)/docs/%: INCLUDES := -Iinclude
+INCLUDES := -I. -Iinclude
+
+$(OBJ)/%.o: %.c $(OBJ)/flags | build/stamp/tools
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(INCLUDES) \
+	    $(DRIVER_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.c,$(OBJ)/%.d,$(all_src))
+
+# Written only when its text changes, so that make compares contents, not ages.
+define keep
+	$(Q)mkdir -p $(@D) && printf '%s\n' $(1) | cmp -s - $@ || \
+	    printf '%s\n' $(1) >$@
+endef
+
+$(OBJ)/flags: FORCE
+	$(call keep,'$(CC) $(ALL_CFLAGS) $(DRIVER_CFLAGS)')
+
+# The sources' names too: what a file that has gone left behind must go.
+build/stamp/kind: FORCE
+	$(call keep,'$(KIND) $(LDFLAGS) $(all_src)')
+
+# A compiler or a header that is missing is named before the first error.
+build/stamp/tools: tools/setup
+	$(Q)tools/setup --check build && mkdir -p $(@D) && touch $@
+
+# ── install ─────────────────────────────────────────────────────────────────
+
+HEADERS := $(patsubst include/%,%,$(sort $(wildcard \
+    include/stator/*.h include/stator/*.hpp include/stator/adapters/*.h)))
+
+install: all $(if $(CLI_SRC),$(OBJ)/stator)
+	$(call say,INST,$(DESTDIR)$(PREFIX))
+	$(Q)set -e; \
+	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(BINDIR)' \
+	    '$(DESTDIR)$(INCLUDEDIR)/stator/adapters'; \
+	install -m 755 build/$(REAL) '$(DESTDIR)$(LIBDIR)/$(REAL)'; \
+	ln -sf $(REAL) '$(DESTDIR)$(LIBDIR)/$(SONAME)'; \
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libstator.so'; \
+	install -m 644 build/libstator.a '$(DESTDIR)$(LIBDIR)/libstator.a'; \
+	for h in $(HEADERS); do \
+	    install -m 644 "include/$$h" "$(DESTDIR)$(INCLUDEDIR)/$$h"; \
+	done; \
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	    -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    lib/stator.pc.in >'$(DESTDIR)$(LIBDIR)/pkgconfig/stator.pc'; \
+	chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/stator.pc'; \
+	$(if $(CLI_SRC),install -m 755 $(OBJ)/stator '$(DESTDIR)$(BINDIR)/stator')
+
+uninstall:
+	$(Q)rm -f '$(DESTDIR)$(LIBDIR)/$(REAL)' '$(DESTDIR)$(LIBDIR)/$(SONAME)' \
+	    '$(DESTDIR)$(LIBDIR)/libstator.so' '$(DESTDIR)$(LIBDIR)/libstator.a' \
+	    '$(DESTDIR)$(LIBDIR)/pkgconfig/stator.pc' \
+	    '$(DESTDIR)$(BINDIR)/stator'
+	$(Q)rm -rf '$(DESTDIR)$(INCLUDEDIR)/stator'

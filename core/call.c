@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/call.c - from an operation's bytes to a verb's call and back. */
+#include "core/call.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/target.h"
+#include "futures/base.h"
+
+static uint32_t length_at(const uint8_t *bytes)
+{
+    uint32_t length;
+
+    memcpy(&length, bytes, sizeof length);
+    return BSON_UINT32_FROM_LE(length);
+}
+
+int32_t stc_max_time_ms(int64_t deadline)
+{
+    int left = stf_poll_timeout(deadline);
+
+    if (left < 0)
+        return 0;
+    return left < 1 ? 1 : left;
+}
+
+static const mongoc_read_prefs_t *
+prefs_of(const struct stc_views *views)
+{
+    const struct stc_call *call = &views->call;
+
+    if (views->own_prefs != NULL)
+        return views->own_prefs;
+    if (call->collection != NULL)
+        return mongoc_collection_get_read_prefs(call->collection);
+    if (call->database != NULL)
+        return mongoc_database_get_read_prefs(call->database);
+    return NULL;
+}
+
+bool stc_views_open(struct stc_views *views, struct stc_connection *c,
+                    struct stc_target *target, const uint8_t *bytes,
+                    uint32_t n_documents, int64_t deadline,
+                    struct stf_result *result)
+{
+    struct stc_call *call = &views->call;
+    uint32_t n = n_documents - 2;
+    bson_t prefs;
+
+    stc_connection_aim(c, target);
+    call->client = c->client;
+    call->collection = c->collection;
+    call->database = c->database;
+    call->db = target->db;
+    call->name = target->name;
+    call->result = result;
+    call->unacknowledged = false;
+    call->max_time_ms = stc_max_time_ms(deadline);
+    call->n_arguments = n;
+    call->arguments = views->few;
+    views->many = NULL;
+    views->own_prefs = NULL;
+    if (n > sizeof views->few / sizeof views->few[0]) {
+        views->many = aligned_alloc(_Alignof(bson_t), n * sizeof(bson_t));
+        call->arguments = views->many;
+        if (views->many == NULL) {
+            bson_set_error(&result->error, STATOR_ERROR_DOMAIN,
+                           STATOR_ERROR_MEMORY, "no memory for %u views", n);
+            return false;
+        }
+    }
+    bson_init_static(&call->opts, bytes, length_at(bytes));
+    bytes += length_at(bytes);
+    bson_init_static(&prefs, bytes, length_at(bytes));
+    bytes += length_at(bytes);
+    for (uint32_t i = 0; i < n; i++) {
+        bson_init_static(&call->arguments[i], bytes, length_at(bytes));
+        bytes += length_at(bytes);
+    }
+    views->own_prefs = stc_read_prefs_new(&prefs);
+    call->read_prefs = prefs_of(views);
+    return true;
+}
+
+void stc_views_close(struct stc_views *views)
+{
+    free(views->many);
+    if (views->own_prefs != NULL)
+        mongoc_read_prefs_destroy(views->own_prefs);
+}
+
+/* Did the driver fail before anything could have been sent? */
+static bool failed_at_home(const struct stc_call *call)
+{
+    const bson_error_t *error = &call->result->error;
+
+    switch (error->domain) {
+    case MONGOC_ERROR_SERVER_SELECTION:
+        return true;
+    case MONGOC_ERROR_STREAM:
+        return error->code == MONGOC_ERROR_STREAM_CONNECT ||
+               error->code == MONGOC_ERROR_STREAM_NAME_RESOLUTION ||
+               error->code == MONGOC_ERROR_STREAM_INVALID_TYPE;
+    case MONGOC_ERROR_CLIENT:
+    case MONGOC_ERROR_COMMAND:
+    case MONGOC_ERROR_BSON:
+    case BSON_ERROR_INVALID:
+    case STATOR_ERROR_DOMAIN:
+        /* Some verbs send several messages, and the fault can lie in a later
+         * one. */
+        return call->n_arguments <= 1 || !call->result->has_reply ||
+               bson_empty(&call->result->reply);
+    default:
+        return false;
+    }
+}
+
+stator_outcome_t stc_outcome(const struct stc_call *call, bool ok)
+{
+    const bson_error_t *error = &call->result->error;
+
+    if (ok)
+        return call->unacknowledged ? STATOR_MAYBE_SENT : STATOR_ANSWERED;
+    if (error->domain == MONGOC_ERROR_SERVER ||
+        error->domain == MONGOC_ERROR_WRITE_CONCERN)
+        return STATOR_ANSWERED;
+    return failed_at_home(call) ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+}
+
+stator_phase_t stc_phase(stator_outcome_t outcome)
+{
+    switch (outcome) {
+    case STATOR_NOT_SENT:
+        return STATOR_PHASE_CHECKOUT;
+    case STATOR_MAYBE_SENT:
+        return STATOR_PHASE_SENT;
+    default:
+        return STATOR_PHASE_DONE;
+    }
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/client.c - a client: made, counted, resized, looked at, freed. */
+#include "core/client.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/op.h"
+#include "core/verb.h"
+#include "core/worker.h"
+
+/* What the last unref gives a client that nobody closed. */
+enum { LAST_DRAIN_MS = 4000 };
+
+bool stc_client_is_inherited(const stator_client_t *client)
+{
+    return client->generation != stf_generation();
+}
+
+stator_future_t *stc_forked(const char *subject)
+{
+    return stf_future_failed(STATOR_ERROR_FORKED, subject,
+                             "the client is from before the fork");
+}
+
+/* ---- threads ---------------------------------------------------------------- */
+
+int stc_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg,
+                     const char *name)
+{
+    sigset_t all, before;
+    pthread_t own;
+    int failed;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&own, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return failed;
+    pthread_setname_np(own, name);
+    if (thread != NULL)
+        *thread = own;
+    else
+        pthread_detach(own);
+    return 0;
+}
+
+static int start_workers(stator_client_t *client, int n)
+{
+    int failed = 0;
+
+    while (failed == 0 && n-- > 0)
+        failed = stc_worker_start(client);
+    return failed;
+}
+
+/* ---- made ------------------------------------------------------------------- */
+
+static void init_driver(void)
+{
+    mongoc_init(); /* counted by nobody: it is never cleaned up */
+}
+
+static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
+{
+    bson_error_t reason;
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &reason);
+
+    if (uri == NULL) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                       "client: uri: %s", reason.message);
+        return NULL;
+    }
+    /* Kept from the driver: with the one, destroying a pool can crash; the
+     * other closes connections instead of keeping them. */
+    if (mongoc_uri_has_option(uri, MONGOC_URI_WAITQUEUETIMEOUTMS))
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, 0);
+    if (mongoc_uri_has_option(uri, MONGOC_URI_MINPOOLSIZE))
+        mongoc_uri_set_option_as_int32(uri, MONGOC_URI_MINPOOLSIZE, 0);
+    return uri;
+}
+
+static stator_client_t *allocate(bson_error_t *error)
+{
+    stator_client_t *client = calloc(1, sizeof *client);
+
+    if (client == NULL) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                       "client: no memory for it");
+        return NULL;
+    }
+    atomic_init(&client->refs, 1);
+    atomic_init(&client->holds, 1);
+    client->generation = stf_generation();
+    pthread_mutex_init(&client->lock, NULL);
+    CDS_INIT_LIST_HEAD(&client->cursors);
+    CDS_INIT_LIST_HEAD(&client->ended);
+    CDS_INIT_LIST_HEAD(&client->closers);
+    bson_init(&client->leaked);
+    client->cursors_shut_in = -1;
+    return client;
+}
+
+static int reserved(const struct stc_config *config, int workers)
+{
+    return workers + config->number[STC_WATCHERS];
+}
+
+static void keeper_freed(void *client)
+{
+    stc_keeper_wake(&((stator_client_t *)client)->keeper);
+}
+
+/* Everything but the threads. */
+static void set_up(stator_client_t *client, mongoc_uri_t *uri,
+                   mongoc_client_pool_t *pool)
+{
+    const struct stc_config *config = &client->config;
+
+    snprintf(client->note_full, sizeof client->note_full,
+             "the queue of client \"%s\" is full (queueLimit %d)",
+             config->name, config->number[STC_QUEUE_LIMIT]);
+    snprintf(client->note_closed, sizeof client->note_closed,
+             "client \"%s\" is closed", config->name);
+    stc_pool_init(&client->pool, uri, pool,
+                  config->number[STC_MAX_CONNECTIONS],
+                  reserved(config, config->number[STC_WORKERS]));
+    stc_queue_init(&client->queue, config->number[STC_QUEUE_LIMIT],
+                   config->policy_block);
+    client->queue.freed = keeper_freed;
+    client->queue.owner = client;
+    stc_keeper_init(&client->keeper);
+    client->n_workers = config->number[STC_WORKERS];
+}
+
+static bool start(stator_client_t *client, bson_error_t *error)
+{
+    char name[16];
+    int failed;
+
+    snprintf(name, sizeof name, "%.8s/keeper", client->config.name);
+    stc_client_hold(client);
+    failed = stc_thread_start(NULL, stc_keeper_main, client, name);
+    if (failed != 0) {
+        client->pool.pool = NULL; /* an adopted one stays the user's */
+        stc_pool_close(&client->pool, true);
+        stc_client_release(client);
+    } else {
+        pthread_mutex_lock(&client->lock);
+        failed = start_workers(client, client->n_workers);
+        pthread_mutex_unlock(&client->lock);
+        if (failed != 0) { /* the keeper ends those that run */
+            client->pool.pool = NULL;
+            stc_close_begin(client, STC_ABORT, 0);
+        }
+    }
+    if (failed != 0)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
+                       "client: a thread can not be started: %s",
+                       strerror(failed));
+    return failed == 0;
+}
+
+stator_client_t *stc_client_new(const char *uri_text,
+                                mongoc_client_pool_t *pool,
+                                const bson_t *opts, bson_error_t *error)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    mongoc_uri_t *uri = NULL;
+    stator_client_t *client;
+    int max_pool_size = 0;
+
+    pthread_once(&once, init_driver);
+    if (pool == NULL) {
+        uri = read_uri(uri_text, error);
+        if (uri == NULL)
+            return NULL;
+        max_pool_size =
+            mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
+    }
+    client = allocate(error);
+    if (client == NULL ||
+        !stc_config_read(&client->config, opts, max_pool_size, error)) {
+        if (client != NULL) {
+            pthread_mutex_destroy(&client->lock);
+            free(client);
+        }
+        if (uri != NULL)
+            mongoc_uri_destroy(uri);
+        return NULL;
+    }
+    set_up(client, uri, pool);
+    if (start(client, error))
+        return client;
+    stc_client_release(client);
+    return NULL;
+}
+
+/* ---- counted, freed ------------------------------------------------------------ */
+
+stator_client_t *stc_client_ref(stator_client_t *client)
+{
+    atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+    return client;
+}
+
+void stc_client_unref(stator_client_t *client)
+{
+    if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) !=
+        1)
+        return;
+    if (stc_client_is_inherited(client))
+        return; /* the threads that it is shared with are not here */
+    if (!atomic_load(&client->closing))
+        stc_close_begin(client, STC_DRAIN, LAST_DRAIN_MS);
+    stc_client_release(client);
+}
+
+void stc_client_release(stator_client_t *client)
+{
+    if (atomic_fetch_sub_explicit(&client->holds, 1, memory_order_acq_rel) !=
+        1)
+        return;
+    if (stc_client_is_inherited(client))
+        return;
+    stc_queue_destroy(&client->queue);
+    stc_keeper_destroy(&client->keeper);
+    pthread_mutex_destroy(&client->lock);
+    bson_destroy(&client->leaked);
+    free(client);
+}
+
+/* ---- resized --------------------------------------------------------------------- */
+
+/* Make `n` of the workers stay: the surplus retires, or, when there are too
+ * few, retiring ones stay after all.  Answers how many are still missing. */
+static int choose_workers(struct stc_queue *q, int n)
+{
+    struct stc_worker *w;
+
+    pthread_mutex_lock(&q->lock);
+    cds_list_for_each_entry(w, &q->workers, node)
+    {
+        if (w->ending)
+            continue;
+        w->retiring = n <= 0;
+        n--;
+    }
+    pthread_mutex_unlock(&q->lock);
+    stc_queue_wake_all(q);
+    return n > 0 ? n : 0;
+}
+
+bool stc_client_resize(stator_client_t *client, int workers,
+                       bson_error_t *error)
+{
+    bool ok = false;
+    int failed = 0;
+
+    if (stc_client_is_inherited(client)) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_FORKED,
+                       "client.resize: the client is from before the fork");
+        return false;
+    }
+    pthread_mutex_lock(&client->lock);
+    if (atomic_load(&client->closing)) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_CLOSED,
+                       "client.resize: %s", client->note_closed);
+    } else if (stc_config_allow(&client->config, workers, error)) {
+        client->config.number[STC_WORKERS] = workers;
+        client->config.source[STC_WORKERS] = "resize";
+        client->n_workers = workers;
+        stc_pool_resize(&client->pool,
+                        client->config.number[STC_MAX_CONNECTIONS],
+                        reserved(&client->config, workers));
+        failed = start_workers(client,
+                               choose_workers(&client->queue, workers));
+        ok = failed == 0;
+    }
+    pthread_mutex_unlock(&client->lock);
+    if (failed != 0)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
+                       "client.resize: a thread can not be started: %s",
+                       strerror(failed));
+    return ok;
+}
+
+/* ---- looked at ------------------------------------------------------------------- */
+
+struct at_work {
+    int64_t busy, running, zombies, oldest_ns;
+};
+
+static void look_at_list(struct cds_list_head *list, int64_t now,
+                         struct at_work *found)
+{
+    const struct stc_op *op;
+
+    if (cds_list_empty(list))
+        return;
+    op = cds_list_first_entry(list, struct stc_op, listed);
+    if (now - op->submitted > found->oldest_ns)
+        found->oldest_ns = now - op->submitted;
+}
+
+static struct at_work look_at_work(struct stc_queue *q)
+{
+    struct at_work found = {0};
+    int64_t now = stf_now_ns();
+    struct stc_worker *w;
+
+    pthread_mutex_lock(&q->lock);
+    stc_queue_sort(q);
+    for (int i = 0; i < 3; i++)
+        look_at_list(&q->listed[i], now, &found);
+    cds_list_for_each_entry(w, &q->workers, node)
+    {
+        look_at_list(&w->inbox, now, &found);
+        if (w->op == NULL)
+            continue;
+        found.busy++;
+        if (!stc_op_is_settled(w->op))
+            found.running++;
+        else if (!STF_LOAD(&w->op->returned, acquire))
+            found.zombies++;
+    }
+    pthread_mutex_unlock(&q->lock);
+    return found;
+}
+
+void stc_client_stats(stator_client_t *client, bson_t *out)
+{
+    struct at_work work;
+    struct stc_config config;
+
+    bson_init(out);
+    if (stc_client_is_inherited(client))
+        return;
+    work = look_at_work(&client->queue);
+    pthread_mutex_lock(&client->lock);
+    config = client->config;
+    pthread_mutex_unlock(&client->lock);
+
+    BSON_APPEND_UTF8(out, "name", config.name);
+    BSON_APPEND_INT64(out, "workers", config.number[STC_WORKERS]);
+    BSON_APPEND_INT64(out, "watchers", config.number[STC_WATCHERS]);
+    BSON_APPEND_INT64(out, "maxConnections",
+                      config.number[STC_MAX_CONNECTIONS]);
+    BSON_APPEND_INT64(out, "queueLimit", config.number[STC_QUEUE_LIMIT]);
+    BSON_APPEND_INT64(out, "queued", atomic_load(&client->queue.queued));
+    BSON_APPEND_INT64(out, "oldestMS", work.oldest_ns / 1000000);
+    BSON_APPEND_INT64(out, "running", work.running);
+    BSON_APPEND_INT64(out, "busy", work.busy);
+    BSON_APPEND_INT64(out, "zombies", work.zombies);
+    BSON_APPEND_INT64(out, "leases", atomic_load(&client->pool.leases));
+    BSON_APPEND_INT64(out, "sharing", atomic_load(&client->sharing));
+    BSON_APPEND_INT64(out, "connections", atomic_load(&client->pool.out));
+    BSON_APPEND_BOOL(out, "closing", atomic_load(&client->closing));
+    stc_stats_append(&client->stats, out);
+}
+
+void stc_client_config(stator_client_t *client, bson_t *out)
+{
+    bson_init(out);
+    pthread_mutex_lock(&client->lock);
+    stc_config_append(&client->config, out);
+    pthread_mutex_unlock(&client->lock);
+}
+
+stator_future_t *stc_client_room(stator_client_t *client)
+{
+    if (stc_client_is_inherited(client))
+        return stc_forked("client.room");
+    return stc_queue_room(&client->queue);
+}
+
+/* ---- submitted ---------------------------------------------------------------------- */
+
+stator_future_t *stc_submit(stator_client_t *client,
+                            struct stc_request *request)
+{
+    struct stc_op *op;
+
+    if (stc_client_is_inherited(client)) {
+        free(request->bytes);
+        return stc_forked(request->verb->name);
+    }
+    op = stc_op_new(client, request->verb, request->target);
+    if (op == NULL) {
+        free(request->bytes);
+        return stf_future_no_memory();
+    }
+    op->bytes = request->bytes;
+    op->n_bytes = (uint32_t)request->n_bytes;
+    op->n_documents = request->n_documents;
+    op->priority = (uint8_t)request->priority;
+    op->fn = request->fn;
+    op->arg = request->arg;
+    if (request->timeout_ms > 0)
+        op->deadline.at = stf_deadline_after_ms(request->timeout_ms);
+    if (stc_op_admit(op)) {
+        stc_op_ref(op); /* the queue's */
+        stc_op_watch(op);
+        stc_queue_push(&client->queue, op);
+    }
+    return stc_op_future(op);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/client.h - a client: what it consists of, and how it ends.
+ *
+ *   refs    handles of users: the client's own, databases, collections,
+ *           cursors.  The last one's end closes the client.
+ *   holds   whoever may still touch the memory: all refs together, each
+ *           thread, each operation, each cursor.  The last one's end frees
+ *           it.
+ *
+ *   open --close--> closing --everything settled--> stopped --> closed
+ *                      |                               |
+ *                 keeper: steps of close.c        workers end
+ *
+ * L1  `lock` guards what stands below it, and is held for a few
+ *     instructions only.  Order of locks: client, cursor, queue; keeper and
+ *     pool are leaves.  No future is settled with one held.
+ * L2  Everything accepted settles: what is admitted is counted in `queued`
+ *     until it is taken, and the workers are not stopped before that count
+ *     is 0 and no connection is lent. */
+#ifndef STC_CLIENT_H
+#define STC_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/config.h"
+#include "core/core.h"
+#include "core/keeper.h"
+#include "core/pool.h"
+#include "core/queue.h"
+#include "core/stats.h"
+
+struct stator_client {
+    atomic_uint refs;
+    atomic_uint holds;
+    uint32_t generation;
+    char note_full[128]; /* why an operation was refused */
+    char note_closed[128];
+    struct stc_pool pool;
+    struct stc_queue queue;
+    struct stc_keeper keeper;
+    struct stc_stats stats;
+    atomic_int sharing;   /* cursors on a worker's own connection */
+    atomic_int n_running; /* worker threads not yet ended */
+
+    pthread_mutex_t lock;
+    struct stc_config config;
+    struct cds_list_head cursors;
+    unsigned round;     /* see next_cursor in close.c */
+    int n_workers;      /* that are to be: running and not retiring */
+    int n_threads;      /* of workers, not yet joined */
+    unsigned n_started; /* ever: for names */
+    struct cds_list_head ended; /* workers to be joined */
+    struct cds_list_head closers;
+    atomic_bool closing;
+    enum stc_close_mode mode;
+    int64_t close_deadline;
+    int cursors_shut_in; /* the mode that cursors were told of, or -1 */
+    bool stuck_named;
+    bool told;   /* closers were told, although threads still run */
+    bool closed; /* the keeper has ended, or is about to */
+    bson_t leaked; /* array: what the close found, see stator_client_close */
+    uint32_t n_leaked;
+};
+
+static inline void stc_client_hold(stator_client_t *client)
+{
+    atomic_fetch_add_explicit(&client->holds, 1, memory_order_relaxed);
+}
+
+void stc_client_release(stator_client_t *client);
+
+bool stc_client_is_inherited(const stator_client_t *client);
+
+/* The FAILED future of every call in a child after fork. */
+stator_future_t *stc_forked(const char *subject);
+
+/* A thread that has all signals blocked and bears `name`.  Detached when
+ * `thread` is NULL.  0 or an errno value. */
+int stc_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg,
+                     const char *name);
+
+/* Begin to close, or hasten a close.  (close.c) */
+void stc_close_begin(stator_client_t *client, enum stc_close_mode mode,
+                     int64_t timeout_ms);
+/* Is the pool to be destroyed without a word to the server?  (close.c) */
+bool stc_close_is_quick(stator_client_t *client);
+/* Note down something that the close found open: {kind, what, ageMS}. */
+void stc_close_leaked(stator_client_t *client, const char *kind,
+                      const char *what, int64_t since_ns);
+
+/* One step of the keeper's towards the end.  True: all threads but the
+ * keeper have ended and everybody was told.  Else `*next` is when to step
+ * again at the latest.  (close.c) */
+bool stc_close_step(stator_client_t *client, int64_t *next);
+
+#endif /* STC_CLIENT_H */

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/close.c - how a client ends: steps of the keeper's.
+ *
+ *   begin: the queue admits no more            (any thread)
+ *   step:  idle cursors are closed
+ *          nothing left to settle?   -> stop the workers
+ *          the time is up, or cancel -> give everything up, then stop
+ *          all workers have ended    -> tell the closers, end
+ *          a worker does not come    -> tell the closers, name it, wait on
+ *
+ * E1  The last worker to end destroys the driver's pool, for that may block
+ *     and the keeper may not.
+ * E2  The closers are told once: when all is over, or GRACE after the
+ *     deadline. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/client.h"
+#include "core/cursor.h"
+#include "core/op.h"
+#include "core/target.h"
+#include "core/verb.h"
+#include "core/worker.h"
+
+/* Nanoseconds between the deadline and telling what is stuck. */
+#define GRACE 100000000
+
+struct closer {
+    struct cds_list_head node;
+    stator_promise_t *promise;
+};
+
+void stc_close_begin(stator_client_t *client, enum stc_close_mode mode,
+                     int64_t timeout_ms)
+{
+    int64_t deadline = stf_deadline_after_ms(timeout_ms);
+
+    pthread_mutex_lock(&client->lock);
+    if (!atomic_load(&client->closing)) {
+        client->mode = mode;
+        client->close_deadline = deadline;
+    }
+    if (mode > client->mode)
+        client->mode = mode;
+    if (deadline < client->close_deadline)
+        client->close_deadline = deadline;
+    client->round++;
+    atomic_store(&client->closing, true);
+    pthread_mutex_unlock(&client->lock);
+    stc_queue_shut(&client->queue);
+    stc_keeper_wake(&client->keeper);
+}
+
+bool stc_close_is_quick(stator_client_t *client)
+{
+    bool quick;
+
+    pthread_mutex_lock(&client->lock);
+    quick = client->mode == STC_ABORT;
+    pthread_mutex_unlock(&client->lock);
+    return quick;
+}
+
+void stc_close_leaked(stator_client_t *client, const char *kind,
+                      const char *what, int64_t since_ns)
+{
+    char key[16];
+    bson_t one;
+
+    pthread_mutex_lock(&client->lock);
+    snprintf(key, sizeof key, "%u", client->n_leaked++);
+    bson_append_document_begin(&client->leaked, key, -1, &one);
+    BSON_APPEND_UTF8(&one, "kind", kind);
+    BSON_APPEND_UTF8(&one, "what", what);
+    BSON_APPEND_INT64(&one, "ageMS", (stf_now_ns() - since_ns) / 1000000);
+    bson_append_document_end(&client->leaked, &one);
+    pthread_mutex_unlock(&client->lock);
+}
+
+stator_future_t *stc_client_close(stator_client_t *client,
+                                  enum stc_close_mode mode,
+                                  int64_t timeout_ms)
+{
+    struct closer *closer;
+    stator_promise_t *promise;
+    stator_future_t *future;
+    bool is_over;
+
+    if (stc_client_is_inherited(client))
+        return stc_forked("client.close");
+    closer = malloc(sizeof *closer);
+    promise = stator_promise_new();
+    future = stator_promise_future(promise);
+    if (closer == NULL || future == stf_future_no_memory()) {
+        free(closer);
+        stator_promise_unref(promise);
+        stator_future_unref(future);
+        return stf_future_no_memory();
+    }
+    closer->promise = promise;
+    pthread_mutex_lock(&client->lock);
+    is_over = client->closed;
+    if (!is_over)
+        cds_list_add_tail(&closer->node, &client->closers);
+    pthread_mutex_unlock(&client->lock);
+    if (!is_over) {
+        stc_close_begin(client, mode, timeout_ms);
+        return future;
+    }
+    stator_promise_resolve(promise, NULL, NULL);
+    stator_promise_unref(promise);
+    free(closer);
+    return future;
+}
+
+/* ---- steps -------------------------------------------------------------------- */
+
+static void join_ended(stator_client_t *client)
+{
+    for (;;) {
+        struct stc_worker *w = NULL;
+
+        pthread_mutex_lock(&client->lock);
+        if (!cds_list_empty(&client->ended)) {
+            w = cds_list_first_entry(&client->ended, struct stc_worker, node);
+            cds_list_del(&w->node);
+            client->n_threads--;
+        }
+        pthread_mutex_unlock(&client->lock);
+        if (w == NULL)
+            return;
+        pthread_join(w->thread, NULL);
+        free(w);
+    }
+}
+
+/* Each cursor once a round, with a reference; NULL when all were met. */
+static struct stc_cursor *next_cursor(stator_client_t *client,
+                                      unsigned round)
+{
+    struct stc_cursor *c, *found = NULL;
+
+    pthread_mutex_lock(&client->lock);
+    cds_list_for_each_entry(c, &client->cursors, node)
+    {
+        if (c->round != round && stc_cursor_ref_if_alive(c)) {
+            c->round = round;
+            found = c;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&client->lock);
+    return found;
+}
+
+static void for_cursors(stator_client_t *client,
+                        void (*fn)(struct stc_cursor *cursor))
+{
+    struct stc_cursor *c;
+    unsigned round;
+
+    pthread_mutex_lock(&client->lock);
+    round = ++client->round;
+    pthread_mutex_unlock(&client->lock);
+    while ((c = next_cursor(client, round)) != NULL) {
+        fn(c);
+        stc_cursor_unref(c);
+    }
+}
+
+static void give_up_all(stator_client_t *client)
+{
+    struct stc_op *op;
+
+    for_cursors(client, stc_cursor_give_up_waiting);
+    while ((op = stc_queue_any(&client->queue)) != NULL) {
+        stc_op_give_up(op, STC_BY_CLOSE);
+        stc_op_unref(op);
+    }
+}
+
+static bool nothing_left(stator_client_t *client)
+{
+    struct stc_op *op;
+
+    if (atomic_load(&client->queue.queued) != 0)
+        return false;
+    op = stc_queue_any(&client->queue);
+    if (op == NULL)
+        return true;
+    stc_op_unref(op);
+    return false;
+}
+
+struct stuck {
+    char what[300];
+    int64_t since;
+};
+
+/* Collected first, noted down after: two locks are never held in this order
+ * (L1 in client.h). */
+static void name_stuck_workers(stator_client_t *client)
+{
+    enum { MOST = 16 };
+    struct stuck found[MOST];
+    struct stc_worker *w;
+    int n = 0;
+
+    pthread_mutex_lock(&client->queue.lock);
+    cds_list_for_each_entry(w, &client->queue.workers, node)
+    {
+        struct stuck *s = &found[n];
+        const struct stc_target *t;
+
+        if (n == MOST)
+            break;
+        n++;
+        s->since = stf_now_ns();
+        snprintf(s->what, sizeof s->what, "between two operations");
+        if (w->op == NULL)
+            continue;
+        t = w->op->target;
+        s->since = w->op->submitted;
+        snprintf(s->what, sizeof s->what, "%s on %s%s%s", w->op->verb->name,
+                 t->db, t->name == NULL ? "" : ".",
+                 t->name == NULL ? "" : t->name);
+    }
+    pthread_mutex_unlock(&client->queue.lock);
+    for (int i = 0; i < n; i++)
+        stc_close_leaked(client, "worker", found[i].what, found[i].since);
+}
+
+static void tell_closers(stator_client_t *client, bool is_over)
+{
+    struct closer *closer, *next;
+    bson_t reply = BSON_INITIALIZER;
+    CDS_LIST_HEAD(closers);
+
+    pthread_mutex_lock(&client->lock);
+    client->told = true;
+    client->closed = is_over;
+    cds_list_splice(&client->closers, &closers);
+    CDS_INIT_LIST_HEAD(&client->closers);
+    BSON_APPEND_ARRAY(&reply, "leaked", &client->leaked);
+    pthread_mutex_unlock(&client->lock);
+    cds_list_for_each_entry_safe(closer, next, &closers, node)
+    {
+        stator_promise_resolve(closer->promise, NULL, &reply);
+        stator_promise_unref(closer->promise);
+        free(closer);
+    }
+    bson_destroy(&reply);
+}
+
+bool stc_close_step(stator_client_t *client, int64_t *next)
+{
+    int64_t deadline, now = stf_now_ns();
+    enum stc_close_mode mode;
+    bool told, ended, shut, named;
+
+    join_ended(client);
+    if (!atomic_load(&client->closing))
+        return false;
+    pthread_mutex_lock(&client->lock);
+    deadline = client->close_deadline;
+    if (now >= deadline)
+        client->mode = STC_ABORT;
+    mode = client->mode;
+    shut = client->cursors_shut_in == (int)mode;
+    client->cursors_shut_in = (int)mode;
+    told = client->told && cds_list_empty(&client->closers);
+    ended = client->n_threads == 0;
+    pthread_mutex_unlock(&client->lock);
+
+    if (ended) {
+        if (client->n_started == 0) /* so nobody has: see E1 */
+            stc_pool_close(&client->pool, true);
+        tell_closers(client, true);
+        return true;
+    }
+    if (!shut) /* those that are at work now see to it themselves */
+        for_cursors(client, stc_cursor_shut);
+    if (mode != STC_DRAIN)
+        give_up_all(client);
+    if (nothing_left(client) || now >= deadline)
+        stc_queue_stop(&client->queue);
+
+    if (now < deadline) {
+        *next = deadline;
+    } else if (now < deadline + GRACE) {
+        *next = deadline + GRACE;
+    } else if (!told) {
+        pthread_mutex_lock(&client->lock);
+        named = client->stuck_named;
+        client->stuck_named = true;
+        pthread_mutex_unlock(&client->lock);
+        if (!named)
+            name_stuck_workers(client);
+        tell_closers(client, false);
+    }
+    return false;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/config.c - the options of a client. */
+#include "core/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <stator/error.h>
+
+static const struct {
+    const char *key;
+    const char *variable;
+    int low, high;        /* of a number */
+    int default_number;   /* 0: computed */
+    const char *words;    /* that it may be, or NULL for any */
+} options[STC_N_OPTIONS] = {
+    [STC_WORKERS] = {"workers", "STATOR_WORKERS", 1, STC_WORKERS_MAX, 4, NULL},
+    [STC_MAX_CONNECTIONS] = {"maxConnections", "STATOR_MAX_CONNECTIONS", 1,
+                             100000, 0, NULL},
+    [STC_QUEUE_LIMIT] = {"queueLimit", "STATOR_QUEUE_LIMIT", 1, 10000000,
+                         100000, NULL},
+    [STC_WATCHERS] = {"watchers", "STATOR_WATCHERS", 0, STC_WORKERS_MAX, 4,
+                      NULL},
+    [STC_QUEUE_POLICY] = {"queuePolicy", "STATOR_QUEUE_POLICY", 0, 0, 0,
+                          "reject block"},
+    [STC_NAME] = {"name", "STATOR_NAME", 0, 0, 0, NULL},
+};
+
+static bool is_number(int option)
+{
+    return option < STC_QUEUE_POLICY;
+}
+
+static bool bad(bson_error_t *error, const char *source, const char *key,
+                const char *why)
+{
+    bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                   "%s: option \"%s\" %s", source, key, why);
+    return false;
+}
+
+static bool set_number(struct stc_config *config, int option, int64_t value,
+                       const char *source, bson_error_t *error)
+{
+    char why[80];
+
+    if (value < options[option].low || value > options[option].high) {
+        snprintf(why, sizeof why, "is %lld, which is not from %d to %d",
+                 (long long)value, options[option].low, options[option].high);
+        return bad(error, source, options[option].key, why);
+    }
+    config->number[option] = (int)value;
+    config->source[option] = source;
+    return true;
+}
+
+static bool is_one_of(const char *word, const char *words)
+{
+    size_t n = strlen(word);
+    const char *at = words;
+
+    while (n > 0 && (at = strstr(at, word)) != NULL) {
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+static bool set_word(struct stc_config *config, int option, const char *word,
+                     const char *source, bson_error_t *error)
+{
+    const char *words = options[option].words;
+    char why[160];
+
+    if (words != NULL && !is_one_of(word, words)) {
+        snprintf(why, sizeof why, "is \"%.40s\", which is not one of: %s",
+                 word, words);
+        return bad(error, source, options[option].key, why);
+    }
+    if (option == STC_NAME) {
+        if (word[0] == '\0' || strlen(word) > STC_NAME_MAX)
+            return bad(error, source, "name", "is not of 1 to 64 bytes");
+        snprintf(config->name, sizeof config->name, "%s", word);
+    } else if (option == STC_QUEUE_POLICY) {
+        config->policy_block = strcmp(word, "block") == 0;
+    }
+    config->source[option] = source;
+    return true;
+}
+
+static bool set_from_bson(struct stc_config *config, const bson_iter_t *i,
+                          const char *source,
+                          bson_error_t *error)
+{
+    const char *key = bson_iter_key(i);
+    int option = 0;
+
+    while (option < STC_N_OPTIONS && strcmp(key, options[option].key) != 0)
+        option++;
+    if (option == STC_N_OPTIONS)
+        return bad(error, source, key, "is not known");
+    if (!is_number(option))
+        return BSON_ITER_HOLDS_UTF8(i)
+                   ? set_word(config, option, bson_iter_utf8(i, NULL), source,
+                              error)
+                   : bad(error, source, key, "is not a string");
+    if (!BSON_ITER_HOLDS_INT(i) &&
+        !(BSON_ITER_HOLDS_DOUBLE(i) &&
+          bson_iter_double(i) > -9e15 && bson_iter_double(i) < 9e15 &&
+          bson_iter_double(i) == (double)(int64_t)bson_iter_double(i)))
+        return bad(error, source, key, "is not a whole number");
+    return set_number(config, option, bson_iter_as_int64(i), source, error);
+}
+
+static bool read_bson(struct stc_config *config, const bson_t *from,
+                      const char *source, bson_error_t *error)
+{
+    bson_iter_t i;
+
+    if (!bson_validate(from, BSON_VALIDATE_UTF8, NULL) ||
+        !bson_iter_init(&i, from))
+        return bad(error, source, "?", "can not be read: corrupt BSON");
+    while (bson_iter_next(&i))
+        if (!set_from_bson(config, &i, source, error))
+            return false;
+    return true;
+}
+
+static bool read_file(struct stc_config *config, bson_error_t *error)
+{
+    const char *path = getenv("STATOR_CONFIG");
+    bson_json_reader_t *reader;
+    bson_error_t reason;
+    bson_t document = BSON_INITIALIZER;
+    int n = -1;
+    bool ok;
+
+    if (path == NULL || path[0] == '\0')
+        return true;
+    snprintf(config->file, sizeof config->file, "%s", path);
+    reader = bson_json_reader_new_from_file(path, &reason);
+    if (reader != NULL)
+        n = bson_json_reader_read(reader, &document, &reason);
+    if (n == 0)
+        bson_set_error(&reason, 0, 0, "the file is empty");
+    if (n == 1) {
+        ok = read_bson(config, &document, config->file, error);
+    } else {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                       "STATOR_CONFIG: %s: %s", config->file, reason.message);
+        ok = false;
+    }
+    bson_destroy(&document);
+    if (reader != NULL)
+        bson_json_reader_destroy(reader);
+    return ok;
+}
+
+static bool read_environment(struct stc_config *config, bson_error_t *error)
+{
+    for (int option = 0; option < STC_N_OPTIONS; option++) {
+        const char *variable = options[option].variable;
+        const char *value = getenv(variable);
+        char *end;
+        long long number;
+
+        if (value == NULL)
+            continue;
+        if (!is_number(option)) {
+            if (!set_word(config, option, value, variable, error))
+                return false;
+            continue;
+        }
+        errno = 0;
+        number = strtoll(value, &end, 10);
+        if (end == value || *end != '\0' || errno != 0)
+            return bad(error, variable, options[option].key,
+                       "is not a whole number");
+        if (!set_number(config, option, number, variable, error))
+            return false;
+    }
+    return true;
+}
+
+static int least_connections(const struct stc_config *config, int workers)
+{
+    return workers + config->number[STC_WATCHERS] + 1;
+}
+
+static int default_connections(const struct stc_config *config, int workers)
+{
+    int twice = 2 * (workers + config->number[STC_WATCHERS]) + 1;
+
+    return twice > 100 ? twice : 100;
+}
+
+bool stc_config_allow(struct stc_config *config, int workers,
+                      bson_error_t *error)
+{
+    int least = least_connections(config, workers);
+    int *max = &config->number[STC_MAX_CONNECTIONS];
+
+    if (workers < 1 || workers > STC_WORKERS_MAX) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                       "workers is %d, which is not from 1 to %d", workers,
+                       STC_WORKERS_MAX);
+        return false;
+    }
+    if (strcmp(config->source[STC_MAX_CONNECTIONS], "default") == 0) {
+        if (*max < least)
+            *max = default_connections(config, workers);
+        return true;
+    }
+    if (*max >= least)
+        return true;
+    bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                   "maxConnections (%d, from %s) is below workers (%d) + "
+                   "watchers (%d) + 1",
+                   *max, config->source[STC_MAX_CONNECTIONS], workers,
+                   config->number[STC_WATCHERS]);
+    return false;
+}
+
+bool stc_config_read(struct stc_config *config, const bson_t *opts,
+                     int uri_max_pool_size, bson_error_t *error)
+{
+    memset(config, 0, sizeof *config);
+    for (int option = 0; option < STC_N_OPTIONS; option++) {
+        if (is_number(option))
+            config->number[option] = options[option].default_number;
+        config->source[option] = "default";
+    }
+    snprintf(config->name, sizeof config->name, "stator");
+    if (uri_max_pool_size > 0 &&
+        !set_number(config, STC_MAX_CONNECTIONS, uri_max_pool_size, "uri",
+                    error))
+        return false;
+    if (!read_file(config, error) || !read_environment(config, error))
+        return false;
+    if (opts != NULL && !read_bson(config, opts, "opts", error))
+        return false;
+    return stc_config_allow(config, config->number[STC_WORKERS], error);
+}
+
+void stc_config_append(const struct stc_config *config, bson_t *out)
+{
+    for (int option = 0; option < STC_N_OPTIONS; option++) {
+        bson_t one;
+
+        bson_append_document_begin(out, options[option].key, -1, &one);
+        if (is_number(option))
+            bson_append_int32(&one, "value", -1, config->number[option]);
+        else if (option == STC_NAME)
+            bson_append_utf8(&one, "value", -1, config->name, -1);
+        else
+            bson_append_utf8(&one, "value", -1,
+                             config->policy_block ? "block" : "reject", -1);
+        bson_append_utf8(&one, "source", -1, config->source[option], -1);
+        bson_append_document_end(out, &one);
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/config.h - the options of a client: from opts, the environment, a
+ * file and defaults, checked together. */
+#ifndef STC_CONFIG_H
+#define STC_CONFIG_H
+
+#include <bson/bson.h>
+
+enum { STC_NAME_MAX = 64, STC_WORKERS_MAX = 1024 };
+
+enum stc_option {
+    STC_WORKERS,
+    STC_MAX_CONNECTIONS,
+    STC_QUEUE_LIMIT,
+    STC_WATCHERS,
+    STC_QUEUE_POLICY, /* from here on: words */
+    STC_NAME,
+    STC_N_OPTIONS
+};
+
+struct stc_config {
+    int number[STC_QUEUE_POLICY]; /* by enum stc_option */
+    bool policy_block;
+    char name[STC_NAME_MAX + 1];
+    /* "opts", "uri", "default", a variable's name, or `file`. */
+    const char *source[STC_N_OPTIONS];
+    char file[256];
+};
+
+/* `uri_max_pool_size` 0: the URI has none.  False: `error` names the option
+ * and where it stands. */
+bool stc_config_read(struct stc_config *config, const bson_t *opts,
+                     int uri_max_pool_size, bson_error_t *error);
+
+/* May there be so many workers?  False: `error` names both options.  Raises
+ * maxConnections if it is a default. */
+bool stc_config_allow(struct stc_config *config, int workers,
+                      bson_error_t *error);
+
+/* {key: {value, source}}, for every option. */
+void stc_config_append(const struct stc_config *config, bson_t *out);
+
+#endif /* STC_CONFIG_H */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/cursor.h - a cursor: documents that are here, requests for them, and
+ * one strand on which the server is asked for more.
+ *
+ *   ask -> waiting -> served from the buffer              (any thread)
+ *             |
+ *             +-- head -> queue -> worker: open / more -> buffer -> serve
+ *                         (busy)
+ *
+ * R1  All below `lock` changes under it.  Requests are settled without it:
+ *     they are claimed under it, finished after it, in order.
+ * R2  `busy`: the head of `waiting` is in the queue or in a worker's hands.
+ *     Only then, and only by that worker, is `server` touched; so one
+ *     operation at a time uses its driver client (a strand).
+ * R3  Documents leave the buffer only for a request whose claim was won; a
+ *     request that was given up in the meantime takes none with it.
+ * R4  `server.connection` is set while the server has more to give.  It is
+ *     a lease, that any worker may use in its turn, or, when none was to be
+ *     had, the connection of the worker `home`, which then runs whatever
+ *     this cursor asks.
+ * R5  When the cursor ends with a connection still set (closed, left by its
+ *     handle, client closing), it asks for its own close; that request
+ *     passes a full queue.
+ * R6  References: the handle, each request, each look by the keeper. */
+#ifndef STC_CURSOR_H
+#define STC_CURSOR_H
+
+#include <stdatomic.h>
+
+#include <urcu/list.h>
+
+#include "core/core.h"
+#include "core/server_cursor.h"
+#include "futures/documents.h"
+
+struct stc_op;
+struct stc_worker;
+
+struct stc_batch { /* what is left of one server batch */
+    struct cds_list_head node;
+    struct stf_slice slice;
+};
+
+struct stc_cursor {
+    atomic_uint refs;
+    stator_client_t *client;
+    struct cds_list_head node; /* the client's cursors, under its lock */
+    unsigned round;            /* likewise */
+    struct stc_target *target;
+    const struct stc_verb *verb;
+    uint8_t *bytes;
+    uint32_t n_documents;
+    int64_t timeout_ms;
+    enum stc_timeout_mode timeout_mode;
+    enum stc_priority priority;
+    bool prefetch;
+    int64_t max_bytes;
+    int64_t made; /* when, for the list of what leaked */
+
+    pthread_mutex_t lock;
+    struct cds_list_head waiting; /* requests, oldest first */
+    bool busy;
+    bool was_asked;
+    bool left;      /* the handle has gone */
+    bool closed;    /* by close: the buffer is empty, requests fail */
+    bool ended;     /* no more will come: the last batch, or `failure` */
+    bool has_failed;
+    struct cds_list_head batches;
+    int64_t n_buffered; /* documents */
+    int64_t n_bytes;    /* of these */
+    int n_batches;
+    int64_t deadline; /* of its lifetime */
+    /* Made beforehand, for the first error, and for R5: */
+    stator_future_t *failure;
+    struct stf_result *failure_room;
+    struct stc_op *closer;
+
+    struct stc_server_cursor server; /* see R2 */
+    struct stc_worker *home;         /* see R4 */
+};
+
+/* ---- the line, for strand.c ---- */
+
+struct stc_finish { /* what is to be done when the lock has been dropped */
+    struct cds_list_head claimed;
+    struct stc_op *next; /* to be queued, for `home` if that is set */
+    struct stc_worker *home;
+    bool prefetch;
+};
+
+/* A request; NULL: no memory. */
+struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want);
+/* Under lock: serve whoever can be served. */
+void stc_cursor_advance(struct stc_cursor *c, struct stc_finish *out);
+/* Without it: finish the claimed, queue the next. */
+void stc_cursor_finish(struct stc_cursor *c, struct stc_finish *out);
+
+bool stc_cursor_ref_if_alive(struct stc_cursor *c);
+void stc_cursor_unref(struct stc_cursor *c);
+
+/* On a worker: what the request at the head wants.  (strand.c) */
+void stc_cursor_run(struct stc_worker *worker, struct stc_op *op);
+/* A request was given up (and claimed).  True: no worker had it. */
+bool stc_cursor_withdraw(struct stc_op *op);
+/* A request's last reference has gone. */
+void stc_cursor_forget(struct stc_op *op);
+
+/* The client closes: an idle cursor closes now, another one when its
+ * requests are settled. */
+void stc_cursor_shut(struct stc_cursor *c);
+/* Give up all that waits. */
+void stc_cursor_give_up_waiting(struct stc_cursor *c);
+
+#endif /* STC_CURSOR_H */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/op.c - an operation's life outside the worker: made, admitted, given
+ * up, counted. */
+#include "core/op.h"
+
+#include <stdlib.h>
+
+#include "core/client.h"
+#include "core/cursor.h"
+#include "core/target.h"
+#include "core/verb.h"
+
+static void op_cancel(stator_future_t *f)
+{
+    stc_op_give_up(stc_op_of(f), STC_BY_USER);
+}
+
+static void op_settling(stator_future_t *f, stator_future_state_t final)
+{
+    struct stc_op *op = stc_op_of(f);
+    stator_client_t *client = op->client;
+
+    if (!op->internal)
+        stc_stats_settled(&client->stats, f, final,
+                          stf_now_ns() - op->submitted);
+    if (op->deadline.at != STF_NO_DEADLINE)
+        stc_keeper_unwatch(&client->keeper, op);
+    if (stc_op_where(op) == STC_LOOSE)
+        stc_queue_forget_loose(&client->queue, op);
+}
+
+static void op_release(stator_future_t *f)
+{
+    struct stc_op *op = stc_op_of(f);
+
+    stc_op_drop_bytes(op);
+    if (op->is_request)
+        stc_cursor_forget(op);
+    stc_target_unref(op->target);
+    stc_client_release(op->client);
+}
+
+static const struct stf_kind op_kind = {
+    .cancel = op_cancel,
+    .settling = op_settling,
+    .release = op_release,
+};
+
+struct stc_op *stc_op_new(stator_client_t *client,
+                          const struct stc_verb *verb,
+                          struct stc_target *target)
+{
+    stator_future_t *f =
+        stf_future_new(&op_kind, verb->name, sizeof(struct stc_op));
+    struct stc_op *op;
+
+    if (f == NULL)
+        return NULL;
+    op = stc_op_of(f);
+    op->client = client;
+    stc_client_hold(client);
+    op->verb = verb;
+    op->target = stc_target_ref(target);
+    op->priority = STC_NORMAL;
+    op->deadline.at = STF_NO_DEADLINE;
+    op->submitted = stf_now_ns();
+    STF_INIT(&op->where, (uint32_t)STC_OUTSIDE);
+    return op;
+}
+
+void stc_op_drop_bytes(struct stc_op *op)
+{
+    free(op->bytes);
+    op->bytes = NULL;
+}
+
+bool stc_op_admit(struct stc_op *op)
+{
+    stator_client_t *client = op->client;
+    stator_future_t *f = stc_op_future(op);
+
+    stc_stats_submitted(&client->stats);
+    switch (stc_queue_admit(&client->queue, op->deadline.at)) {
+    case STC_ADMITTED:
+        return true;
+    case STC_FULL:
+        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_REFUSED,
+                        client->note_full, STATOR_NOT_SENT);
+        break;
+    case STC_SHUT:
+        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_CLOSED,
+                        client->note_closed, STATOR_NOT_SENT);
+        break;
+    case STC_TOO_LATE:
+        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_EXPIRED,
+                        "timeoutMS ran out while the queue was full",
+                        STATOR_NOT_SENT);
+        break;
+    }
+    return false;
+}
+
+void stc_op_watch(struct stc_op *op)
+{
+    if (op->deadline.at != STF_NO_DEADLINE)
+        stc_keeper_watch(&op->client->keeper, op);
+}
+
+bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
+{
+    static const struct {
+        stator_future_state_t final;
+        stator_error_code_t code;
+        const char *not_sent, *maybe_sent;
+    } ends[] = {
+        [STC_BY_USER] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
+                         "cancelled before it was sent",
+                         "cancelled while it was running"},
+        [STC_BY_DEADLINE] = {STATOR_FUTURE_FAILED, STATOR_ERROR_EXPIRED,
+                             "timeoutMS ran out before it was sent",
+                             "timeoutMS ran out while it was running"},
+        [STC_BY_CLOSE] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
+                          "the client was closed before it was sent",
+                          "the client was closed while it was running"},
+    };
+    stator_future_t *f = stc_op_future(op);
+    bool withdrawn, not_sent;
+
+    if (!stf_claim(f, ends[why].final))
+        return false;
+    if (op->is_request)
+        withdrawn = stc_cursor_withdraw(op);
+    else
+        withdrawn = stc_queue_withdraw(&op->client->queue, op);
+    if (withdrawn && !op->is_request) {
+        stc_op_drop_bytes(op);
+        stc_queue_discharge(&op->client->queue);
+    }
+    not_sent = withdrawn || stf_phase(f) < STATOR_PHASE_SENT;
+    f->code = (uint8_t)ends[why].code;
+    f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
+    f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+    stf_finish(f, ends[why].final);
+    return true;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/op.h - an operation: a future, and what a worker needs to settle it.
+ *
+ *   submit -> QUEUED -> take -> CHECKOUT -> SENT -> settled
+ *                |                 |          |
+ *                +------ give_up: cancel, deadline, close
+ *
+ * O1  One block of memory of at most 512 bytes, future included, and the
+ *     BSON of its arguments, which goes as soon as no worker can need it.
+ * O2  References: the user's handles; the queue's, then the worker's (Q3);
+ *     the deadline's while it is entered.
+ * O3  Settled by the worker, or by give_up, whichever claims first.  give_up
+ *     claims, then looks at the phase; the worker enters SENT, then looks at
+ *     the claim.  So either give_up sees SENT and says MAYBE_SENT, or the
+ *     worker sees the claim and sends nothing.
+ * O4  What a worker brings back for a settled operation is thrown away, but
+ *     for a cursor's documents, which stay with the cursor. */
+#ifndef STC_OP_H
+#define STC_OP_H
+
+#include "core/core.h"
+#include "core/deadline.h"
+#include "core/queue.h"
+#include "futures/base.h"
+#include "futures/future.h"
+
+struct stc_op {
+    struct stator_promise promise; /* first: an operation is its future */
+    stator_client_t *client;       /* its memory, not its openness */
+    struct stc_target *target;
+    const struct stc_verb *verb;
+    uint8_t *bytes; /* see struct stc_request; NULL for cursors */
+    uint32_t n_bytes;
+    uint32_t n_documents;
+    union {
+        struct cds_wfcq_node intake;
+        struct cds_list_head listed; /* in a list of the queue's, or loose */
+    };
+    STF_ATOMIC(uint32_t) where; /* enum stc_where */
+    uint8_t priority;
+    uint8_t want;               /* enum stc_want, of a cursor's request */
+    bool internal;              /* no user's: not in the statistics */
+    bool is_request;            /* of a cursor's: the first of the union */
+    /* Of a request, under its cursor's lock: */
+    bool has_place;    /* admitted, and not yet taken */
+    bool in_line;      /* in `waiting` */
+    bool claimed_here; /* by the cursor, which has to finish it */
+    STF_ATOMIC(uint32_t) returned; /* the driver has */
+    struct stc_deadline deadline;
+    int64_t submitted; /* CLOCK_MONOTONIC, nanoseconds */
+    union {
+        struct { /* a cursor's request */
+            struct stc_cursor *cursor;
+            struct cds_list_head waiting; /* on the cursor, under its lock */
+            struct stf_result *room;      /* for its result */
+            int64_t max;
+        };
+        struct { /* stator_client_run */
+            stator_work_fn *fn;
+            void *arg;
+        };
+    };
+};
+
+_Static_assert(sizeof(struct stc_op) <= 512, "O1");
+
+static inline struct stc_op *stc_op_of(stator_future_t *f)
+{
+    return stf_container_of(f, struct stc_op, promise.future);
+}
+
+static inline stator_future_t *stc_op_future(struct stc_op *op)
+{
+    return &op->promise.future;
+}
+
+static inline void stc_op_ref(struct stc_op *op)
+{
+    stator_future_ref(stc_op_future(op));
+}
+
+static inline void stc_op_unref(struct stc_op *op)
+{
+    stator_future_unref(stc_op_future(op));
+}
+
+/* Changes under the queue's lock, but for the push, before which nobody else
+ * changes it. */
+static inline void stc_op_move(struct stc_op *op, enum stc_where where)
+{
+    STF_STORE(&op->where, (uint32_t)where, relaxed);
+}
+
+static inline enum stc_where stc_op_where(const struct stc_op *op)
+{
+    return (enum stc_where)STF_LOAD(&op->where, seq_cst);
+}
+
+static inline bool stc_op_is_settled(const struct stc_op *op)
+{
+    return stf_state_word_ordered(&op->promise.future.state) != STF_PENDING;
+}
+
+/* An operation with one reference; NULL: no memory. */
+struct stc_op *stc_op_new(stator_client_t *client,
+                          const struct stc_verb *verb,
+                          struct stc_target *target);
+
+/* Ask for a place in the queue; counts it as submitted.  False: settled as
+ * refused. */
+bool stc_op_admit(struct stc_op *op);
+/* Enter its deadline, if it has one. */
+void stc_op_watch(struct stc_op *op);
+
+enum stc_reason { STC_BY_USER, STC_BY_DEADLINE, STC_BY_CLOSE };
+
+/* Withdraw or abandon, and settle.  Answers whether it did. */
+bool stc_op_give_up(struct stc_op *op, enum stc_reason why);
+
+/* No worker will need the arguments any more. */
+void stc_op_drop_bytes(struct stc_op *op);
+
+#endif /* STC_OP_H */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/pool.c - the driver's pool, and its clients while they are out. */
+#include "core/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <stator/error.h>
+
+#include "core/target.h"
+#include "core/verb.h"
+
+void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
+                   mongoc_client_pool_t *pool, int max, int reserved)
+{
+    pthread_mutex_init(&p->opening, NULL);
+    pthread_mutex_init(&p->lock, NULL);
+    p->uri = uri;
+    p->pool = pool;
+    p->max = max;
+    p->reserved = reserved;
+    if (pool != NULL) {
+        mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
+        mongoc_client_pool_max_size(pool, (uint32_t)max);
+    }
+}
+
+void stc_pool_resize(struct stc_pool *p, int max, int reserved)
+{
+    pthread_mutex_lock(&p->lock);
+    p->max = max;
+    p->reserved = reserved;
+    if (p->pool != NULL)
+        mongoc_client_pool_max_size(p->pool, (uint32_t)max);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Can block: an SRV name is resolved in here. */
+static bool open_pool(struct stc_pool *p, bson_error_t *error)
+{
+    mongoc_client_pool_t *pool;
+
+    pthread_mutex_lock(&p->opening);
+    if (p->pool == NULL) {
+        pool = mongoc_client_pool_new_with_error(p->uri, error);
+        if (pool != NULL)
+            mongoc_client_pool_set_error_api(pool,
+                                             MONGOC_ERROR_API_VERSION_2);
+        pthread_mutex_lock(&p->lock);
+        p->pool = pool;
+        if (pool != NULL)
+            mongoc_client_pool_max_size(pool, (uint32_t)p->max);
+        pthread_mutex_unlock(&p->lock);
+    }
+    pthread_mutex_unlock(&p->opening);
+    return p->pool != NULL;
+}
+
+/* Under lock. */
+static struct stc_connection *pop(struct stc_pool *p, bson_error_t *error)
+{
+    struct stc_connection *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                       "connection: no memory for it");
+        return NULL;
+    }
+    c->client = mongoc_client_pool_try_pop(p->pool);
+    if (c->client == NULL) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
+                       "connection: all of maxConnections (%d) are out",
+                       p->max);
+        free(c);
+        return NULL;
+    }
+    atomic_fetch_add(&p->out, 1);
+    return c;
+}
+
+struct stc_connection *stc_pool_take(struct stc_pool *p, bson_error_t *error)
+{
+    struct stc_connection *c;
+
+    if (!open_pool(p, error))
+        return NULL;
+    pthread_mutex_lock(&p->lock);
+    c = pop(p, error);
+    pthread_mutex_unlock(&p->lock);
+    return c;
+}
+
+struct stc_connection *stc_pool_take_spare(struct stc_pool *p)
+{
+    struct stc_connection *c = NULL;
+    bson_error_t error;
+
+    pthread_mutex_lock(&p->lock);
+    if (atomic_load(&p->leases) < p->max - p->reserved)
+        c = pop(p, &error);
+    if (c != NULL)
+        atomic_fetch_add(&p->leases, 1);
+    pthread_mutex_unlock(&p->lock);
+    return c;
+}
+
+static void aim_at_nothing(struct stc_connection *c)
+{
+    if (c->collection != NULL)
+        mongoc_collection_destroy(c->collection);
+    if (c->database != NULL)
+        mongoc_database_destroy(c->database);
+    stc_target_unref(c->target);
+    c->collection = NULL;
+    c->database = NULL;
+    c->target = NULL;
+}
+
+void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
+                        bool was_lease)
+{
+    aim_at_nothing(c);
+    pthread_mutex_lock(&p->lock);
+    mongoc_client_pool_push(p->pool, c->client);
+    atomic_fetch_sub(&p->out, 1);
+    if (was_lease)
+        atomic_fetch_sub(&p->leases, 1);
+    pthread_mutex_unlock(&p->lock);
+    free(c);
+}
+
+static bool knows_a_server(mongoc_client_t *client)
+{
+    size_t n = 0;
+    bool known = false;
+    mongoc_server_description_t **all =
+        mongoc_client_get_server_descriptions(client, &n);
+
+    for (size_t i = 0; i < n; i++)
+        known = known ||
+                strcmp(mongoc_server_description_type(all[i]), "Unknown") != 0;
+    mongoc_server_descriptions_destroy_all(all, n);
+    return known;
+}
+
+void stc_pool_close(struct stc_pool *p, bool quick)
+{
+    /* With a client out it would crash or hang; then it is left as it is. */
+    if (p->pool != NULL && atomic_load(&p->out) == 0) {
+        mongoc_client_t *client = mongoc_client_pool_try_pop(p->pool);
+
+        if (client != NULL) {
+            /* It empties the pool of sessions that destroy would end one by
+             * one on a server that can not be reached. */
+            if (quick || !knows_a_server(client))
+                mongoc_client_reset(client);
+            mongoc_client_pool_push(p->pool, client);
+        }
+        mongoc_client_pool_destroy(p->pool);
+        p->pool = NULL;
+    }
+    if (p->uri != NULL)
+        mongoc_uri_destroy(p->uri);
+    p->uri = NULL;
+    pthread_mutex_destroy(&p->opening);
+    pthread_mutex_destroy(&p->lock);
+}
+
+void stc_connection_aim(struct stc_connection *c, struct stc_target *target)
+{
+    bson_t options;
+
+    if (c->target == target)
+        return;
+    aim_at_nothing(c);
+    c->target = stc_target_ref(target);
+    if (target->db[0] == '\0')
+        return;
+    stc_target_options(target, &options);
+    if (target->name != NULL) {
+        c->collection =
+            mongoc_client_get_collection(c->client, target->db, target->name);
+        stc_collection_configure(c->collection, &options);
+    } else {
+        c->database = mongoc_client_get_database(c->client, target->db);
+        stc_database_configure(c->database, &options);
+    }
+}

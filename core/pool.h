@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/pool.h - the driver's pool, and its clients while they are out.
+ *
+ *   worker --take--> connection --lend to a cursor--> lease --give back-->
+ *
+ * P1  At most `max` clients are out, `max` - reserved of them as leases, so
+ *     a worker that takes its client always gets one.  try_pop only; nobody
+ *     waits for a client.
+ * P2  A connection is used by one thread at a time: its worker's, or that of
+ *     the operation which holds the strand of the cursor it is lent to.  The
+ *     queue's lock lies between two of them.
+ * P3  pool_destroy is called once, when every client is back, on a thread
+ *     that may block.
+ *
+ * A transport of Stator's own, interruptible and with a deadline an
+ * operation, belongs between take and the first use of a client; today the
+ * driver's own streams are used. */
+#ifndef STC_POOL_H
+#define STC_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <mongoc/mongoc.h>
+
+struct stc_target;
+
+struct stc_connection {
+    mongoc_client_t *client;
+    /* What was used last stays checked out: fetching it costs as much as a
+     * hand-over. */
+    struct stc_target *target;
+    mongoc_collection_t *collection;
+    mongoc_database_t *database;
+};
+
+struct stc_pool {
+    pthread_mutex_t opening; /* held while the pool is made: can be long */
+    pthread_mutex_t lock;    /* for all below; never held for long */
+    mongoc_uri_t *uri;       /* NULL: adopted */
+    mongoc_client_pool_t *pool;
+    int max;
+    int reserved;
+    atomic_int leases;
+    atomic_int out;
+};
+
+/* Takes `uri` and `pool`, one of which is NULL. */
+void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
+                   mongoc_client_pool_t *pool, int max, int reserved);
+/* The numbers of a new configuration. */
+void stc_pool_resize(struct stc_pool *p, int max, int reserved);
+
+/* A worker's connection: makes the pool if there is none yet, resolving SRV
+ * names.  NULL: `error`. */
+struct stc_connection *stc_pool_take(struct stc_pool *p,
+                                     bson_error_t *error);
+/* A further one, so that another can be lent to a cursor; NULL: none free. */
+struct stc_connection *stc_pool_take_spare(struct stc_pool *p);
+void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
+                        bool was_lease);
+
+/* All are back: destroy.  `quick`, or no server known: without telling the
+ * server that its sessions end, which would wait for a dead one. */
+void stc_pool_close(struct stc_pool *p, bool quick);
+
+/* Have `c` at hand for `target`: its collection or database. */
+void stc_connection_aim(struct stc_connection *c, struct stc_target *target);
+
+#endif /* STC_POOL_H */

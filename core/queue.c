@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/queue.c - operations on their way to a worker.  The picture and the
+ * invariants are in queue.h, the places in room.c. */
+#include "core/queue.h"
+
+#include <limits.h>
+#include <sched.h>
+
+#include "core/op.h"
+#include "core/worker.h"
+#include "futures/base.h"
+
+/* How often in a row a lower priority may be passed over. */
+enum { PATIENCE = 64 };
+
+void stc_queue_init(struct stc_queue *q, int limit, bool policy_block)
+{
+    stf_handover_init(&q->intake);
+    stf_handover_init(&q->arriving);
+    q->limit = limit;
+    q->policy_block = policy_block;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_mutex_init(&q->room_lock, NULL);
+    for (int i = 0; i < 3; i++)
+        CDS_INIT_LIST_HEAD(&q->listed[i]);
+    CDS_INIT_LIST_HEAD(&q->workers);
+    CDS_INIT_LIST_HEAD(&q->loose);
+    CDS_INIT_LIST_HEAD(&q->waiting_for_room);
+}
+
+void stc_queue_destroy(struct stc_queue *q)
+{
+    pthread_mutex_destroy(&q->lock);
+    pthread_mutex_destroy(&q->room_lock);
+}
+
+/* ---- waking -------------------------------------------------------------- */
+
+static void wake_one(struct stc_queue *q)
+{
+    if (atomic_load(&q->idle) == 0 || atomic_exchange(&q->waking, true))
+        return;
+    atomic_fetch_add(&q->wake_word, 1);
+    stf_futex_wake(&q->wake_word, 1);
+}
+
+static void wake_all(struct stc_queue *q)
+{
+    atomic_fetch_add(&q->wake_word, 1);
+    stf_futex_wake(&q->wake_word, INT_MAX);
+}
+
+/* ---- in -------------------------------------------------------------------- */
+
+void stc_queue_push(struct stc_queue *q, struct stc_op *op)
+{
+    stc_op_move(op, STC_IN_INTAKE);
+    stf_handover_push(&q->intake, &op->intake);
+    atomic_thread_fence(memory_order_seq_cst); /* Q4 */
+    wake_one(q);
+}
+
+void stc_queue_push_to(struct stc_queue *q, struct stc_worker *worker,
+                       struct stc_op *op)
+{
+    pthread_mutex_lock(&q->lock);
+    stc_op_move(op, STC_LISTED);
+    cds_list_add_tail(&op->listed, &worker->inbox);
+    pthread_mutex_unlock(&q->lock);
+    wake_all(q); /* they share one word, and only one of them will do */
+}
+
+/* Withdrawn ones are dropped; they are settled, so that is quiet. */
+bool stc_queue_sort(struct stc_queue *q)
+{
+    bool half_done = !stf_handover_splice(&q->arriving, &q->intake);
+    struct cds_wfcq_node *node;
+
+    while ((node = stf_handover_pop(&q->arriving, &half_done)) != NULL) {
+        struct stc_op *op = stf_container_of(node, struct stc_op, intake);
+
+        if (stc_op_where(op) == STC_WITHDRAWN) {
+            stc_op_unref(op);
+            continue;
+        }
+        stc_op_move(op, STC_LISTED);
+        cds_list_add_tail(&op->listed, &q->listed[op->priority]);
+    }
+    return !half_done;
+}
+
+/* ---- out -------------------------------------------------------------------- */
+
+static struct stc_op *first_of(struct cds_list_head *list)
+{
+    return cds_list_empty(list)
+               ? NULL
+               : cds_list_first_entry(list, struct stc_op, listed);
+}
+
+static struct stc_op *next_by_priority(struct stc_queue *q)
+{
+    int chosen = -1;
+
+    for (int i = 0; i < 3; i++) {
+        if (cds_list_empty(&q->listed[i])) {
+            q->passed_over[i] = 0;
+            continue;
+        }
+        if (chosen < 0)
+            chosen = i;
+        else if (q->passed_over[i]++ >= PATIENCE)
+            chosen = i;
+    }
+    if (chosen < 0)
+        return NULL;
+    q->passed_over[chosen] = 0;
+    return first_of(&q->listed[chosen]);
+}
+
+/* What shares the worker's client, and what anybody may take, in turn. */
+static struct stc_op *pick(struct stc_queue *q, struct stc_worker *w)
+{
+    struct stc_op *own = first_of(&w->inbox);
+    struct stc_op *op = NULL;
+
+    if (!w->retiring && (own == NULL || w->served_inbox))
+        op = next_by_priority(q);
+    w->served_inbox = op == NULL && own != NULL;
+    if (op == NULL)
+        op = own;
+    if (op != NULL) {
+        cds_list_del(&op->listed);
+        stc_op_move(op, STC_OUTSIDE);
+    }
+    return op;
+}
+
+static bool anything_listed(struct stc_queue *q)
+{
+    for (int i = 0; i < 3; i++)
+        if (!cds_list_empty(&q->listed[i]))
+            return true;
+    return false;
+}
+
+struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
+{
+    struct stc_op *before, *op;
+    bool more;
+
+    for (;;) {
+        bool sorted, ends;
+        uint32_t word;
+
+        pthread_mutex_lock(&q->lock);
+        before = w->op;
+        atomic_exchange(&q->waking, false); /* Q5: looking now */
+        sorted = stc_queue_sort(q);
+        op = pick(q, w);
+        w->op = op;
+        more = anything_listed(q);
+        ends = op == NULL && sorted &&
+               (q->stopped || (w->retiring && w->n_sharing == 0));
+        w->ending = ends;
+        if (op != NULL || ends)
+            break;
+        atomic_fetch_add(&q->idle, 1);
+        word = atomic_load(&q->wake_word);
+        pthread_mutex_unlock(&q->lock);
+
+        if (before != NULL)
+            stc_op_unref(before);
+        if (!sorted)
+            sched_yield();
+        else if (stf_handover_is_empty(&q->intake)) /* Q4 */
+            stf_futex_wait(&q->wake_word, word, STF_NO_DEADLINE);
+        atomic_fetch_sub(&q->idle, 1);
+    }
+    pthread_mutex_unlock(&q->lock);
+    if (before != NULL)
+        stc_op_unref(before);
+    if (more)
+        wake_one(q);
+    if (op != NULL)
+        stc_queue_discharge(q);
+    return op;
+}
+
+bool stc_queue_withdraw(struct stc_queue *q, struct stc_op *op)
+{
+    bool withdrawn = true, drop = false;
+
+    pthread_mutex_lock(&q->lock);
+    if (stc_op_where(op) == STC_IN_INTAKE)
+        stc_queue_sort(q);
+    switch (stc_op_where(op)) {
+    case STC_LISTED:
+        cds_list_del(&op->listed);
+        stc_op_move(op, STC_OUTSIDE);
+        drop = true;
+        break;
+    case STC_IN_INTAKE: /* behind a push that is half done */
+        stc_op_move(op, STC_WITHDRAWN);
+        break;
+    default:
+        withdrawn = false;
+    }
+    pthread_mutex_unlock(&q->lock);
+    if (drop)
+        stc_op_unref(op);
+    return withdrawn;
+}
+
+static struct stc_op *first_of_users(struct cds_list_head *list)
+{
+    struct stc_op *op;
+
+    cds_list_for_each_entry(op, list, listed)
+        if (!op->internal)
+            return op;
+    return NULL;
+}
+
+struct stc_op *stc_queue_any(struct stc_queue *q)
+{
+    struct stc_op *op = NULL;
+    struct stc_worker *w;
+
+    pthread_mutex_lock(&q->lock);
+    stc_queue_sort(q);
+    for (int i = 0; i < 3 && op == NULL; i++)
+        op = first_of_users(&q->listed[i]);
+    if (op == NULL)
+        op = first_of_users(&q->loose);
+    cds_list_for_each_entry(w, &q->workers, node)
+    {
+        if (op == NULL)
+            op = first_of_users(&w->inbox);
+        if (op == NULL && w->op != NULL && !w->op->internal &&
+            !stc_op_is_settled(w->op))
+            op = w->op;
+    }
+    if (op != NULL)
+        stc_op_ref(op);
+    pthread_mutex_unlock(&q->lock);
+    return op;
+}
+
+void stc_queue_keep_loose(struct stc_queue *q, struct stc_op *op)
+{
+    pthread_mutex_lock(&q->lock);
+    cds_list_add_tail(&op->listed, &q->loose);
+    /* Seen by who claims it later, as its claim is by who looks later. */
+    STF_STORE(&op->where, (uint32_t)STC_LOOSE, seq_cst);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void stc_queue_forget_loose(struct stc_queue *q, struct stc_op *op)
+{
+    pthread_mutex_lock(&q->lock);
+    if (stc_op_where(op) == STC_LOOSE) {
+        cds_list_del(&op->listed);
+        stc_op_move(op, STC_OUTSIDE);
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+void stc_queue_stop(struct stc_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->stopped = true;
+    pthread_mutex_unlock(&q->lock);
+    wake_all(q);
+}
+
+void stc_queue_wake_all(struct stc_queue *q)
+{
+    wake_all(q);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/server_cursor.c - the command that opens a cursor, getMore and
+ * killCursors. */
+#include "core/server_cursor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool fail(struct stf_result *result, uint32_t code, const char *why)
+{
+    bson_set_error(&result->error, MONGOC_ERROR_CURSOR, code, "%s", why);
+    return false;
+}
+
+/* ---- what is sent ----------------------------------------------------------- */
+
+/* A session of its own, causal consistency off: what the driver would do
+ * unasked, but kept.  None where the deployment knows no sessions, or the
+ * user brought one. */
+static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
+                          bson_t *opts)
+{
+    mongoc_session_opt_t *how;
+    bson_error_t error;
+
+    if (bson_has_field(opts, "sessionId"))
+        return;
+    how = mongoc_session_opts_new();
+    mongoc_session_opts_set_causal_consistency(how, false);
+    s->session = mongoc_client_start_session(call->client, how, &error);
+    mongoc_session_opts_destroy(how);
+    if (s->session != NULL)
+        mongoc_client_session_append(s->session, opts, &error);
+}
+
+/* The find's server has to be known to send the getMore there. */
+static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
+                          bson_t *opts)
+{
+    mongoc_server_description_t *server;
+    bson_iter_t i;
+
+    if (bson_iter_init_find(&i, opts, "serverId")) {
+        s->server_id = (uint32_t)bson_iter_as_int64(&i);
+        return true;
+    }
+    server = mongoc_client_select_server(call->client, false,
+                                         call->read_prefs,
+                                         &call->result->error);
+    if (server == NULL)
+        return false;
+    s->server_id = mongoc_server_description_id(server);
+    mongoc_server_description_destroy(server);
+    BSON_APPEND_INT32(opts, "serverId", (int32_t)s->server_id);
+    return true;
+}
+
+static void keep_for_more(struct stc_server_cursor *s, const bson_t *opts)
+{
+    bson_iter_t i;
+
+    if (bson_iter_init_find(&i, opts, "batchSize"))
+        s->batch_size = bson_iter_as_int64(&i);
+    if (bson_iter_init_find(&i, opts, "maxAwaitTimeMS"))
+        s->max_await_time_ms = bson_iter_as_int64(&i);
+    if (bson_iter_init_find(&i, opts, "comment")) {
+        bson_t comment = BSON_INITIALIZER;
+
+        bson_append_iter(&comment, "comment", -1, &i);
+        s->comment = malloc(comment.len);
+        if (s->comment != NULL)
+            memcpy(s->comment, bson_get_data(&comment), comment.len);
+        bson_destroy(&comment);
+    }
+}
+
+/* ---- what is answered --------------------------------------------------------- */
+
+/* {cursor: {id, ns, firstBatch or nextBatch}}; or, of listDatabases,
+ * {databases: [..]}, which is all there is.  Takes the reply's contents when
+ * it works. */
+static bool read_reply(struct stc_server_cursor *s, bson_t *reply,
+                       struct stf_result *result,
+                       struct stf_documents **documents)
+{
+    bson_iter_t i, cursor, batch;
+    const char *ns = NULL;
+    bool has_batch = false;
+    char *copy = NULL;
+
+    s->id = 0;
+    if (bson_iter_init_find(&i, reply, "cursor") &&
+        BSON_ITER_HOLDS_DOCUMENT(&i) && bson_iter_recurse(&i, &cursor)) {
+        while (bson_iter_next(&cursor)) {
+            const char *key = bson_iter_key(&cursor);
+
+            if (strcmp(key, "id") == 0)
+                s->id = bson_iter_as_int64(&cursor);
+            else if (strcmp(key, "ns") == 0 && BSON_ITER_HOLDS_UTF8(&cursor))
+                ns = bson_iter_utf8(&cursor, NULL);
+            else if ((strcmp(key, "firstBatch") == 0 ||
+                      strcmp(key, "nextBatch") == 0) &&
+                     BSON_ITER_HOLDS_ARRAY(&cursor)) {
+                batch = cursor;
+                has_batch = true;
+            }
+        }
+    } else if (bson_iter_init_find(&batch, reply, "databases")) {
+        has_batch = BSON_ITER_HOLDS_ARRAY(&batch);
+    }
+    if (!has_batch || (s->id != 0 && ns == NULL && s->ns == NULL))
+        return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
+                    "the server's reply has no valid cursor");
+    if (s->id != 0 && s->ns == NULL) {
+        copy = strdup(ns);
+        if (copy == NULL)
+            return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
+                        "no memory for the cursor's namespace");
+        s->ns = copy;
+    }
+    *documents = stf_documents_new(reply, &batch);
+    if (*documents == NULL)
+        return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
+                    "no memory for the batch, or no document in it");
+    return true;
+}
+
+bool stc_server_cursor_open(struct stc_server_cursor *s,
+                            struct stc_call *call,
+                            const struct stc_verb *verb,
+                            struct stf_documents **documents)
+{
+    bson_t command = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+    bson_t reply = BSON_INITIALIZER;
+    const char *db = call->db[0] == '\0' ? "admin" : call->db;
+    bool ok = verb->open(call, &command, &opts);
+
+    if (ok && call->max_time_ms > 0 && !bson_has_field(&command, "maxTimeMS"))
+        BSON_APPEND_INT32(&command, "maxTimeMS", call->max_time_ms);
+    if (ok) {
+        keep_for_more(s, &call->opts);
+        begin_session(s, call, &opts);
+        ok = choose_server(s, call, &opts);
+    }
+    if (ok) {
+        bson_destroy(&reply);
+        ok = call->collection != NULL
+                 ? mongoc_collection_read_command_with_opts(
+                       call->collection, &command, call->read_prefs, &opts,
+                       &reply, &call->result->error)
+                 : mongoc_client_read_command_with_opts(
+                       call->client, db, &command, call->read_prefs, &opts,
+                       &reply, &call->result->error);
+        if (ok)
+            ok = read_reply(s, &reply, call->result, documents);
+        else
+            stf_result_take_reply(call->result, &reply);
+    }
+    bson_destroy(&command);
+    bson_destroy(&opts);
+    bson_destroy(&reply);
+    return ok;
+}
+
+/* db and collection out of "db.collection". */
+static const char *split(const struct stc_server_cursor *s, char *db,
+                         size_t size)
+{
+    const char *dot = strchr(s->ns, '.');
+    size_t n = dot == NULL ? strlen(s->ns) : (size_t)(dot - s->ns);
+
+    if (n >= size)
+        n = size - 1;
+    memcpy(db, s->ns, n);
+    db[n] = '\0';
+    return dot == NULL ? "" : dot + 1;
+}
+
+/* On the find's server, in its session. */
+static bool run(struct stc_server_cursor *s, mongoc_client_t *client,
+                const char *db, const bson_t *command, bson_t *reply,
+                bson_error_t *error)
+{
+    bson_t opts = BSON_INITIALIZER;
+    bool ok = true;
+
+    BSON_APPEND_INT32(&opts, "serverId", (int32_t)s->server_id);
+    if (s->session != NULL)
+        ok = mongoc_client_session_append(s->session, &opts, error);
+    if (ok)
+        ok = mongoc_client_command_with_opts(client, db, command, NULL, &opts,
+                                             reply, error);
+    else
+        bson_init(reply);
+    bson_destroy(&opts);
+    return ok;
+}
+
+bool stc_server_cursor_more(struct stc_server_cursor *s,
+                            mongoc_client_t *client,
+                            struct stf_result *result,
+                            struct stf_documents **documents)
+{
+    bson_t command = BSON_INITIALIZER, reply;
+    char db[256];
+    const char *name = split(s, db, sizeof db);
+    bool ok;
+
+    BSON_APPEND_INT64(&command, "getMore", s->id);
+    BSON_APPEND_UTF8(&command, "collection", name);
+    if (s->batch_size > 0)
+        BSON_APPEND_INT64(&command, "batchSize", s->batch_size);
+    if (s->max_await_time_ms > 0)
+        BSON_APPEND_INT64(&command, "maxTimeMS", s->max_await_time_ms);
+    if (s->comment != NULL) {
+        uint32_t length;
+        bson_t comment;
+
+        memcpy(&length, s->comment, sizeof length);
+        bson_init_static(&comment, s->comment, BSON_UINT32_FROM_LE(length));
+        bson_concat(&command, &comment);
+    }
+    ok = run(s, client, db, &command, &reply, &result->error);
+    if (ok)
+        ok = read_reply(s, &reply, result, documents);
+    else
+        stf_result_take_reply(result, &reply);
+    bson_destroy(&command);
+    bson_destroy(&reply);
+    return ok;
+}
+
+void stc_server_cursor_kill(struct stc_server_cursor *s,
+                            mongoc_client_t *client)
+{
+    bson_t command = BSON_INITIALIZER, ids, reply;
+    bson_error_t error;
+    char db[256];
+    const char *name;
+
+    if (s->id == 0 || s->ns == NULL)
+        return;
+    name = split(s, db, sizeof db);
+    BSON_APPEND_UTF8(&command, "killCursors", name);
+    BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &ids);
+    BSON_APPEND_INT64(&ids, "0", s->id);
+    bson_append_array_end(&command, &ids);
+    run(s, client, db, &command, &reply, &error);
+    bson_destroy(&reply);
+    bson_destroy(&command);
+}
+
+void stc_server_cursor_end(struct stc_server_cursor *s)
+{
+    if (s->session != NULL)
+        mongoc_client_session_destroy(s->session);
+    s->session = NULL;
+    free(s->ns);
+    free(s->comment);
+    s->ns = NULL;
+    s->comment = NULL;
+    s->id = 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/server_cursor.h - the server's side of a cursor: the command that
+ * opens it, getMore, killCursors.
+ *
+ * find, aggregate and the lists run as commands, under a session made for
+ * them: the server accepts a getMore only from the session, and hence the
+ * driver client, of its find.  A reply that is the last one leaves nothing
+ * behind; else session, server and connection are kept for the next.
+ *
+ * Used by one thread at a time: see R2 in cursor.h. */
+#ifndef STC_SERVER_CURSOR_H
+#define STC_SERVER_CURSOR_H
+
+#include "core/call.h"
+
+struct stc_server_cursor {
+    int64_t id; /* 0: the server has nothing left */
+    char *ns;   /* "db.collection" to ask for more */
+    uint32_t server_id;
+    int64_t batch_size;        /* 0: the server's */
+    int64_t max_await_time_ms; /* 0: none */
+    uint8_t *comment;          /* {comment: ..} as BSON bytes, or NULL */
+    mongoc_client_session_t *session;
+    struct stc_connection *connection; /* NULL: nothing is kept */
+};
+
+/* Both leave the batch's documents in `*documents`, or false and why in
+ * `result`, whose room was made before.  `id` says whether there is more. */
+bool stc_server_cursor_open(struct stc_server_cursor *s,
+                            struct stc_call *call,
+                            const struct stc_verb *verb,
+                            struct stf_documents **documents);
+bool stc_server_cursor_more(struct stc_server_cursor *s,
+                            mongoc_client_t *client,
+                            struct stf_result *result,
+                            struct stf_documents **documents);
+/* Tell the server that nobody wants the rest.  Its answer is of no use. */
+void stc_server_cursor_kill(struct stc_server_cursor *s,
+                            mongoc_client_t *client);
+/* Forget the session, and what only an open cursor needs. */
+void stc_server_cursor_end(struct stc_server_cursor *s);
+
+#endif /* STC_SERVER_CURSOR_H */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/strand.c - what a worker does for a cursor: ask its server, keep or
+ * give back the connection.
+ *
+ *   open -- more to come --> keep: a lease, or shared with the worker
+ *   more -- the last ------> let go
+ *   close -----------------> kill, let go
+ *
+ * Runs while the cursor is busy, so on one thread at a time (R2). */
+#include <stdlib.h>
+
+#include "core/call.h"
+#include "core/client.h"
+#include "core/op.h"
+#include "core/serve.h"
+#include "core/verb.h"
+#include "core/worker.h"
+
+/* ---- the connection ------------------------------------------------------------ */
+
+/* More will come: the cursor keeps the worker's connection, and the worker
+ * goes on with a spare one.  Without one both share it. */
+static void keep(struct stc_worker *w, struct stc_cursor *c)
+{
+    struct stc_connection *spare = NULL;
+
+    if (w->n_sharing == 0) /* what others share is not to be lent */
+        spare = stc_pool_take_spare(&c->client->pool);
+    c->server.connection = w->connection;
+    if (spare != NULL) {
+        w->connection = spare;
+        return;
+    }
+    w->n_sharing++;
+    atomic_fetch_add(&c->client->sharing, 1);
+    c->home = w;
+}
+
+static void let_go(struct stc_worker *w, struct stc_cursor *c)
+{
+    struct stc_connection *connection = c->server.connection;
+
+    stc_server_cursor_end(&c->server);
+    if (connection == NULL)
+        return;
+    if (c->home != NULL) {
+        w->n_sharing--;
+        atomic_fetch_sub(&c->client->sharing, 1);
+    } else {
+        stc_pool_give_back(&c->client->pool, connection, true);
+    }
+    c->server.connection = NULL;
+    c->home = NULL;
+}
+
+/* ---- asking -------------------------------------------------------------------- */
+
+/* All that is needed once the driver has been called. */
+static struct stc_batch *make_room(struct stc_cursor *c)
+{
+    struct stc_batch *batch = malloc(sizeof *batch);
+
+    if (c->failure == NULL)
+        c->failure = stf_future_new_plain(c->verb->name);
+    if (c->failure_room == NULL)
+        c->failure_room = stf_result_new();
+    if (c->closer == NULL) {
+        c->closer = stc_cursor_request(c, STC_CLOSE);
+        if (c->closer != NULL)
+            c->closer->internal = true;
+    }
+    if (batch != NULL && c->failure != NULL && c->failure_room != NULL &&
+        c->closer != NULL)
+        return batch;
+    free(batch);
+    return NULL;
+}
+
+static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
+                         struct stc_op *op, struct stf_documents **documents,
+                         stator_outcome_t *outcome)
+{
+    struct stf_result *room = c->failure_room;
+    struct stc_views views;
+    bool ok;
+
+    if (c->server.connection != NULL) {
+        views.call = (struct stc_call){.result = room, .n_arguments = 1};
+        ok = stc_server_cursor_more(&c->server,
+                                    c->server.connection->client, room,
+                                    documents);
+        *outcome = stc_outcome(&views.call, ok);
+        return ok;
+    }
+    ok = stc_views_open(&views, w->connection, c->target, c->bytes,
+                        c->n_documents, op->deadline.at, room);
+    if (ok)
+        ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
+                                    documents);
+    *outcome = stc_outcome(&views.call, ok);
+    stc_views_close(&views);
+    return ok;
+}
+
+/* What one trip to the server brought. */
+struct trip {
+    bool made; /* false: the request was given up before anything was sent */
+    bool ok;
+    stator_outcome_t outcome;
+    struct stf_documents *documents;
+};
+
+static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
+                          struct stc_op *op)
+{
+    struct stc_stats *stats = &c->client->stats;
+    struct trip t = {.made = true, .outcome = STATOR_NOT_SENT};
+    int64_t taken = stf_now_ns(), sent;
+
+    if (c->server.connection == NULL &&
+        stc_worker_connection(w, &c->failure_room->error) == NULL)
+        return t;
+    sent = stf_now_ns();
+    stc_histogram_add(&stats->checkout, sent - taken);
+    stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
+    if (stc_op_is_settled(op)) {
+        stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
+        t.made = false;
+        return t;
+    }
+    t.ok = open_or_more(w, c, op, &t.documents, &t.outcome);
+    stc_histogram_add(&stats->sent, stf_now_ns() - sent);
+    if (t.ok && c->server.id != 0) {
+        if (c->server.connection == NULL)
+            keep(w, c);
+    } else {
+        let_go(w, c);
+    }
+    return t;
+}
+
+/* Under lock. */
+static void bring_home(struct stc_cursor *c, const struct trip *t,
+                       struct stc_batch *batch)
+{
+    if (!t->made) {
+        free(batch);
+    } else if (!t->ok) {
+        free(batch);
+        c->failure_room->has_error = true;
+        stf_enter_phase(c->failure, stc_phase(t->outcome));
+        stf_settle(c->failure, STATOR_FUTURE_FAILED, c->failure_room,
+                   t->outcome);
+        c->failure_room = NULL;
+        c->ended = c->has_failed = true;
+    } else {
+        c->ended = c->server.connection == NULL;
+        batch->slice = (struct stf_slice){.documents = t->documents,
+                                          .n = t->documents->n};
+        if (t->documents->n > 0 && !c->closed) {
+            stc_buffer_add(c, batch);
+        } else {
+            stf_documents_unref(t->documents);
+            free(batch);
+        }
+    }
+}
+
+static void fetch(struct stc_worker *w, struct stc_cursor *c,
+                  struct stc_op *op)
+{
+    struct stc_batch *batch = make_room(c);
+    struct stc_finish out;
+    struct trip t;
+
+    if (batch == NULL) {
+        stf_settle_code(stc_op_future(op), STATOR_FUTURE_FAILED,
+                        STATOR_ERROR_MEMORY, "no memory for a batch",
+                        STATOR_NOT_SENT);
+        t = (struct trip){.made = false};
+    } else {
+        t = travel(w, c, op);
+    }
+    pthread_mutex_lock(&c->lock);
+    bring_home(c, &t, batch);
+    if (op->want == STC_PREFETCH)
+        op->max = 1; /* it has had its trip */
+    c->busy = false;
+    stc_cursor_advance(c, &out);
+    pthread_mutex_unlock(&c->lock);
+    stc_cursor_finish(c, &out);
+}
+
+static void close_server(struct stc_worker *w, struct stc_cursor *c)
+{
+    struct stc_finish out;
+
+    if (c->server.connection != NULL && !stc_close_is_quick(c->client))
+        stc_server_cursor_kill(&c->server, c->server.connection->client);
+    let_go(w, c);
+    pthread_mutex_lock(&c->lock);
+    c->ended = true;
+    c->busy = false;
+    stc_cursor_advance(c, &out);
+    pthread_mutex_unlock(&c->lock);
+    stc_cursor_finish(c, &out);
+}
+
+void stc_cursor_run(struct stc_worker *w, struct stc_op *op)
+{
+    struct stc_cursor *c = op->cursor;
+
+    stc_histogram_add(&c->client->stats.queued,
+                      stf_now_ns() - op->submitted);
+    pthread_mutex_lock(&c->lock);
+    op->has_place = false; /* the queue has discharged it */
+    pthread_mutex_unlock(&c->lock);
+    stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
+    if (op->want == STC_CLOSE)
+        close_server(w, c);
+    else
+        fetch(w, c, op);
+}

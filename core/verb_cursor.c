@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/verb_cursor.c - the commands that open cursors, but for find:
+ * aggregate and the lists. */
+#include <string.h>
+
+#include "core/verb_support.h"
+
+static bool is_one_of(const char *key, const char *const names[])
+{
+    for (; *names != NULL; names++)
+        if (strcmp(key, *names) == 0)
+            return true;
+    return false;
+}
+
+/* cursor: {batchSize}; `ignores_zero`: $out and $merge give none. */
+static bool append_cursor(struct stc_call *call, bool ignores_zero,
+                          bson_t *command)
+{
+    int64_t size = 0;
+    bson_t cursor;
+    bson_iter_t i;
+    bool has_size = bson_iter_init_find(&i, &call->opts, "batchSize");
+
+    if (has_size) {
+        size = bson_iter_as_int64(&i);
+        if (!BSON_ITER_HOLDS_NUMBER(&i) || size < 0 || size > INT32_MAX)
+            return stc_verb_fault(call, "batchSize must be an integer of 0 "
+                                        "or more");
+    }
+    BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &cursor);
+    if (has_size && !(ignores_zero && size == 0))
+        BSON_APPEND_INT32(&cursor, "batchSize", (int32_t)size);
+    bson_append_document_end(command, &cursor);
+    return true;
+}
+
+/* What the driver reads out of opts goes there, the rest is the command's. */
+static void append_options(struct stc_call *call, bson_t *command,
+                           bson_t *opts)
+{
+    static const char *const in_opts[] = {
+        "readConcern", "writeConcern", "collation",
+        "sessionId",   "serverId",     NULL,
+    };
+    static const char *const nowhere[] = {
+        "batchSize", "tailable", "maxAwaitTimeMS", "exhaust", NULL,
+    };
+    bson_iter_t i;
+
+    if (bson_iter_init(&i, &call->opts))
+        while (bson_iter_next(&i)) {
+            const char *key = bson_iter_key(&i);
+
+            if (is_one_of(key, in_opts))
+                bson_append_iter(opts, NULL, -1, &i);
+            else if (!is_one_of(key, nowhere))
+                bson_append_iter(command, NULL, -1, &i);
+        }
+    stc_append_max_time(call, command);
+}
+
+static bool aggregate_open(struct stc_call *call, bson_t *command,
+                           bson_t *opts)
+{
+    const bson_t *pipeline = &call->arguments[0];
+    bool writes = stc_pipeline_writes(pipeline);
+
+    if (call->name != NULL)
+        BSON_APPEND_UTF8(command, "aggregate", call->name);
+    else
+        BSON_APPEND_INT32(command, "aggregate", 1);
+    BSON_APPEND_ARRAY(command, "pipeline", pipeline);
+    if (!append_cursor(call, writes, command))
+        return false;
+    append_options(call, command, opts);
+    stc_inherit_read_concern(call, opts);
+    if (writes)
+        stc_inherit_write_concern(call, opts);
+    return true;
+}
+
+/* The lists run on the primary and know no read concern. */
+
+static bool list_databases_open(struct stc_call *call, bson_t *command,
+                                bson_t *opts)
+{
+    BSON_APPEND_INT32(command, "listDatabases", 1);
+    append_options(call, command, opts);
+    return true;
+}
+
+static bool list_collections_open(struct stc_call *call, bson_t *command,
+                                  bson_t *opts)
+{
+    BSON_APPEND_INT32(command, "listCollections", 1);
+    if (!append_cursor(call, false, command))
+        return false;
+    append_options(call, command, opts);
+    return true;
+}
+
+static bool list_indexes_open(struct stc_call *call, bson_t *command,
+                              bson_t *opts)
+{
+    BSON_APPEND_UTF8(command, "listIndexes", call->name);
+    if (!append_cursor(call, false, command))
+        return false;
+    append_options(call, command, opts);
+    return true;
+}
+
+#define OPEN(verb) \
+    const struct stc_verb stc_verb_##verb = {.name = #verb, \
+                                             .open = verb##_open}
+
+OPEN(aggregate);
+OPEN(list_databases);
+OPEN(list_collections);
+OPEN(list_indexes);

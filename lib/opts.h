@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lib/opts.h - `opts` of an operation: Stator's own keys, and the driver's.
+ *
+ *   opts ──┬─> timeoutMS, priority, timeoutMode, prefetch, maxBytes
+ *          ├─> readPreference
+ *          └─> every other key, unchanged: the driver's part */
+#ifndef STL_OPTS_H
+#define STL_OPTS_H
+
+#include "core/core.h"
+
+enum { STL_PROBLEM_SIZE = 256 };
+
+struct stl_opts {
+    int64_t timeout_ms; /* 0: none */
+    enum stc_priority priority;
+    enum stc_timeout_mode timeout_mode;
+    int prefetch;
+    int64_t max_bytes; /* 0: none */
+    bson_t read_preference; /* a view into opts, or {} */
+    bool has_own; /* some keys are not the driver's */
+};
+
+/* Each writes what is wrong into `problem`, of STL_PROBLEM_SIZE bytes.
+ *
+ * Sort out the keys of `opts`, which is sound BSON.  `is_cursor`: the keys
+ * of cursors are allowed.  False: `problem` names the key. */
+bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
+                    char *problem);
+/* The driver's part, as a new document. */
+void stl_opts_copy_driver_part(const bson_t *opts, bson_t *out);
+
+/* {mode, tags, maxStalenessSeconds} */
+bool stl_read_preference_check(const bson_iter_t *value,
+                               char *problem);
+/* The options of a handle: readPreference, readConcern, writeConcern; `old`
+ * with those of `opts` in their place.  False: `out` is not touched. */
+bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
+                        char *problem);
+
+#endif /* STL_OPTS_H */
