@@ -128,6 +128,18 @@ stator_outcome_t stc_outcome(const struct stc_call *call, bool ok)
     return failed_at_home(call) ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
 }
 
+void stc_note_expiry(struct stc_call *call)
+{
+    enum { MAX_TIME_MS_EXPIRED = 50 };
+    bson_error_t *error = &call->result->error;
+
+    if (call->max_time_ms > 0 && error->domain == MONGOC_ERROR_SERVER &&
+        error->code == MAX_TIME_MS_EXPIRED &&
+        !bson_has_field(&call->opts, "maxTimeMS"))
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED,
+                       "timeoutMS ran out on the server");
+}
+
 stator_phase_t stc_phase(stator_outcome_t outcome)
 {
     switch (outcome) {

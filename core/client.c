@@ -84,15 +84,35 @@ static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
     return uri;
 }
 
+/* Of the user's own pool.  Popping starts the driver's monitor threads, and
+ * waits for nothing. */
+static int max_pool_size_of(mongoc_client_pool_t *pool)
+{
+    mongoc_client_t *client;
+    int size;
+
+    mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
+    client = mongoc_client_pool_try_pop(pool);
+    if (client == NULL)
+        return 0;
+    size = mongoc_uri_get_option_as_int32(mongoc_client_get_uri(client),
+                                          MONGOC_URI_MAXPOOLSIZE, 0);
+    mongoc_client_pool_push(pool, client);
+    return size;
+}
+
 static stator_client_t *allocate(bson_error_t *error)
 {
-    stator_client_t *client = calloc(1, sizeof *client);
+    const size_t align = _Alignof(stator_client_t);
+    const size_t size = (sizeof(stator_client_t) + align - 1) / align * align;
+    stator_client_t *client = aligned_alloc(align, size);
 
     if (client == NULL) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
                        "client: no memory for it");
         return NULL;
     }
+    memset(client, 0, size);
     atomic_init(&client->refs, 1);
     atomic_init(&client->holds, 1);
     client->generation = stf_generation();
@@ -181,6 +201,8 @@ stator_client_t *stc_client_new(const char *uri_text,
             return NULL;
         max_pool_size =
             mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
+    } else {
+        max_pool_size = max_pool_size_of(pool);
     }
     client = allocate(error);
     if (client == NULL ||
@@ -255,6 +277,23 @@ static int choose_workers(struct stc_queue *q, int n)
     return n > 0 ? n : 0;
 }
 
+/* P1 in pool.h: new workers have to find a connection each. */
+static bool leases_leave_room(stator_client_t *client, int workers,
+                              bson_error_t *error)
+{
+    int leases = atomic_load(&client->pool.leases);
+    int max = client->config.number[STC_MAX_CONNECTIONS];
+
+    if (leases <= max - reserved(&client->config, workers))
+        return true;
+    bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
+                   "client.resize: %d workers and %d watchers with the %d "
+                   "connections that open cursors keep are more than "
+                   "maxConnections (%d)",
+                   workers, client->config.number[STC_WATCHERS], leases, max);
+    return false;
+}
+
 bool stc_client_resize(stator_client_t *client, int workers,
                        bson_error_t *error)
 {
@@ -270,7 +309,8 @@ bool stc_client_resize(stator_client_t *client, int workers,
     if (atomic_load(&client->closing)) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_CLOSED,
                        "client.resize: %s", client->note_closed);
-    } else if (stc_config_allow(&client->config, workers, error)) {
+    } else if (stc_config_allow(&client->config, workers, error) &&
+               leases_leave_room(client, workers, error)) {
         client->config.number[STC_WORKERS] = workers;
         client->config.source[STC_WORKERS] = "resize";
         client->n_workers = workers;
@@ -366,6 +406,8 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
 void stc_client_config(stator_client_t *client, bson_t *out)
 {
     bson_init(out);
+    if (stc_client_is_inherited(client))
+        return;
     pthread_mutex_lock(&client->lock);
     stc_config_append(&client->config, out);
     pthread_mutex_unlock(&client->lock);

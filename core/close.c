@@ -44,7 +44,6 @@ void stc_close_begin(stator_client_t *client, enum stc_close_mode mode,
         client->mode = mode;
     if (deadline < client->close_deadline)
         client->close_deadline = deadline;
-    client->round++;
     atomic_store(&client->closing, true);
     pthread_mutex_unlock(&client->lock);
     stc_queue_shut(&client->queue);
@@ -77,6 +76,28 @@ void stc_close_leaked(stator_client_t *client, const char *kind,
     pthread_mutex_unlock(&client->lock);
 }
 
+static void tell_closers(stator_client_t *client, bool is_over)
+{
+    struct closer *closer, *next;
+    bson_t reply = BSON_INITIALIZER;
+    CDS_LIST_HEAD(closers);
+
+    pthread_mutex_lock(&client->lock);
+    client->told = true;
+    client->closed = is_over;
+    cds_list_splice(&client->closers, &closers);
+    CDS_INIT_LIST_HEAD(&client->closers);
+    BSON_APPEND_ARRAY(&reply, "leaked", &client->leaked);
+    pthread_mutex_unlock(&client->lock);
+    cds_list_for_each_entry_safe(closer, next, &closers, node)
+    {
+        stator_promise_resolve(closer->promise, NULL, &reply);
+        stator_promise_unref(closer->promise);
+        free(closer);
+    }
+    bson_destroy(&reply);
+}
+
 stator_future_t *stc_client_close(stator_client_t *client,
                                   enum stc_close_mode mode,
                                   int64_t timeout_ms)
@@ -100,16 +121,12 @@ stator_future_t *stc_client_close(stator_client_t *client,
     closer->promise = promise;
     pthread_mutex_lock(&client->lock);
     is_over = client->closed;
-    if (!is_over)
-        cds_list_add_tail(&closer->node, &client->closers);
+    cds_list_add_tail(&closer->node, &client->closers);
     pthread_mutex_unlock(&client->lock);
-    if (!is_over) {
+    if (is_over)
+        tell_closers(client, true); /* the keeper has ended */
+    else
         stc_close_begin(client, mode, timeout_ms);
-        return future;
-    }
-    stator_promise_resolve(promise, NULL, NULL);
-    stator_promise_unref(promise);
-    free(closer);
     return future;
 }
 
@@ -230,28 +247,6 @@ static void name_stuck_workers(stator_client_t *client)
         stc_close_leaked(client, "worker", found[i].what, found[i].since);
 }
 
-static void tell_closers(stator_client_t *client, bool is_over)
-{
-    struct closer *closer, *next;
-    bson_t reply = BSON_INITIALIZER;
-    CDS_LIST_HEAD(closers);
-
-    pthread_mutex_lock(&client->lock);
-    client->told = true;
-    client->closed = is_over;
-    cds_list_splice(&client->closers, &closers);
-    CDS_INIT_LIST_HEAD(&client->closers);
-    BSON_APPEND_ARRAY(&reply, "leaked", &client->leaked);
-    pthread_mutex_unlock(&client->lock);
-    cds_list_for_each_entry_safe(closer, next, &closers, node)
-    {
-        stator_promise_resolve(closer->promise, NULL, &reply);
-        stator_promise_unref(closer->promise);
-        free(closer);
-    }
-    bson_destroy(&reply);
-}
-
 bool stc_close_step(stator_client_t *client, int64_t *next)
 {
     int64_t deadline, now = stf_now_ns();
@@ -272,6 +267,12 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
     ended = client->n_threads == 0;
     pthread_mutex_unlock(&client->lock);
 
+    if (ended && atomic_load(&client->queue.queued) != 0) {
+        /* Somebody was admitted, and pushes only now. */
+        give_up_all(client);
+        *next = now + 1000000;
+        return false;
+    }
     if (ended) {
         if (client->n_started == 0) /* so nobody has: see E1 */
             stc_pool_close(&client->pool, true);

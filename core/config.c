@@ -82,8 +82,11 @@ static bool set_word(struct stc_config *config, int option, const char *word,
         return bad(error, source, options[option].key, why);
     }
     if (option == STC_NAME) {
-        if (word[0] == '\0' || strlen(word) > STC_NAME_MAX)
-            return bad(error, source, "name", "is not of 1 to 64 bytes");
+        size_t n = strlen(word);
+
+        if (n == 0 || n > STC_NAME_MAX || !bson_utf8_validate(word, n, false))
+            return bad(error, source, "name",
+                       "is not of 1 to 64 bytes of UTF-8");
         snprintf(config->name, sizeof config->name, "%s", word);
     } else if (option == STC_QUEUE_POLICY) {
         config->policy_block = strcmp(word, "block") == 0;
@@ -130,6 +133,17 @@ static bool read_bson(struct stc_config *config, const bson_t *from,
     return true;
 }
 
+static bool is_at_end(bson_json_reader_t *reader, bson_error_t *reason)
+{
+    bson_t more = BSON_INITIALIZER;
+    int n = bson_json_reader_read(reader, &more, reason);
+
+    bson_destroy(&more);
+    if (n > 0)
+        bson_set_error(reason, 0, 0, "it holds more than one document");
+    return n == 0;
+}
+
 static bool read_file(struct stc_config *config, bson_error_t *error)
 {
     const char *path = getenv("STATOR_CONFIG");
@@ -137,7 +151,7 @@ static bool read_file(struct stc_config *config, bson_error_t *error)
     bson_error_t reason;
     bson_t document = BSON_INITIALIZER;
     int n = -1;
-    bool ok;
+    bool ok, alone;
 
     if (path == NULL || path[0] == '\0')
         return true;
@@ -147,7 +161,8 @@ static bool read_file(struct stc_config *config, bson_error_t *error)
         n = bson_json_reader_read(reader, &document, &reason);
     if (n == 0)
         bson_set_error(&reason, 0, 0, "the file is empty");
-    if (n == 1) {
+    alone = n == 1 && is_at_end(reader, &reason);
+    if (alone) {
         ok = read_bson(config, &document, config->file, error);
     } else {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,

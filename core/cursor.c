@@ -169,9 +169,51 @@ static bool wants_prefetch(struct stc_cursor *c)
            c->server.connection != NULL;
 }
 
+static void leave_line(struct stc_op *op, struct stc_finish *out)
+{
+    op->in_line = false;
+    cds_list_del(&op->waiting);
+    cds_list_add_tail(&op->waiting, &out->claimed);
+}
+
+/* Is the trip under way one that no user waits for? */
+static bool is_prefetching(struct stc_cursor *c)
+{
+    struct stc_op *op = first_waiting(c);
+
+    return c->busy && op != NULL && op->want == STC_PREFETCH;
+}
+
+/* What is here need not wait for what is being fetched ahead. */
+static void serve_beside_prefetch(struct stc_cursor *c,
+                                  struct stc_finish *out)
+{
+    struct stc_op *op, *next;
+
+    if (!is_prefetching(c))
+        return;
+    cds_list_for_each_entry_safe(op, next, &c->waiting, waiting)
+    {
+        if (op->want == STC_PREFETCH)
+            continue;
+        if (op->want == STC_CLOSE || c->n_buffered == 0 || !stc_serve(c, op))
+            break;
+        leave_line(op, out);
+    }
+}
+
+/* Nobody comes before a request that is made now. */
+static bool nobody_waits(struct stc_cursor *c)
+{
+    return is_idle(c) ||
+           (is_prefetching(c) &&
+            cds_list_first_entry(&c->waiting, struct stc_op, waiting) ==
+                cds_list_entry(c->waiting.prev, struct stc_op, waiting));
+}
+
 void stc_cursor_advance(struct stc_cursor *c, struct stc_finish *out)
 {
-    *out = (struct stc_finish){.home = c->home};
+    *out = (struct stc_finish){0};
     CDS_INIT_LIST_HEAD(&out->claimed);
     while (!c->busy) {
         struct stc_op *op;
@@ -181,14 +223,18 @@ void stc_cursor_advance(struct stc_cursor *c, struct stc_finish *out)
         if (op == NULL)
             break;
         if (stc_serve(c, op)) {
-            op->in_line = false;
-            cds_list_del(&op->waiting);
-            cds_list_add_tail(&op->waiting, &out->claimed);
+            leave_line(op, out);
         } else {
+            if (!op->has_place) { /* a further trip of the same request */
+                stc_queue_admit_always(&c->client->queue);
+                op->has_place = true;
+            }
             c->busy = true;
             out->next = op;
+            out->home = c->home;
         }
     }
+    serve_beside_prefetch(c, out);
     out->prefetch = wants_prefetch(c);
 }
 
@@ -301,7 +347,9 @@ static void set_deadline(struct stc_cursor *c, struct stc_op *op)
 static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
                           struct stc_finish *out)
 {
-    if (!is_idle(c) || !stc_serve(c, op))
+    if (!nobody_waits(c) ||
+        (c->busy && (op->want == STC_CLOSE || c->n_buffered == 0)) ||
+        !stc_serve(c, op))
         return false;
     stc_op_ref(op); /* the line's, for finish */
     stc_cursor_advance(c, out);
@@ -347,13 +395,13 @@ static void ask(struct stc_cursor *c, struct stc_op *op)
         return;
     }
     stc_op_ref(op); /* the line's */
+    stc_op_watch(op);
     pthread_mutex_lock(&c->lock);
     op->has_place = true;
     join_line(c, op);
     stc_cursor_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
     stc_cursor_finish(c, &out);
-    stc_op_watch(op);
 }
 
 stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,
@@ -383,7 +431,7 @@ bool stc_cursor_try_buffered(struct stc_cursor *c, bson_t *out_document)
         atomic_load(&c->client->closing))
         return false;
     pthread_mutex_lock(&c->lock);
-    here = is_idle(c) && stc_buffer_take(c, &slice);
+    here = nobody_waits(c) && stc_buffer_take(c, &slice);
     if (here)
         stc_cursor_advance(c, &out);
     pthread_mutex_unlock(&c->lock);

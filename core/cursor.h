@@ -81,6 +81,8 @@ struct stc_cursor {
 
 /* ---- the line, for strand.c ---- */
 
+/* (R2: a request that no user waits for, prefetch, may be at the server while
+ * those behind it are served from the buffer.) */
 struct stc_finish { /* what is to be done when the lock has been dropped */
     struct cds_list_head claimed;
     struct stc_op *next; /* to be queued, for `home` if that is set */

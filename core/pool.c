@@ -20,7 +20,6 @@ void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
     p->max = max;
     p->reserved = reserved;
     if (pool != NULL) {
-        mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
         mongoc_client_pool_max_size(pool, (uint32_t)max);
     }
 }
@@ -41,7 +40,8 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
     mongoc_client_pool_t *pool;
 
     pthread_mutex_lock(&p->opening);
-    if (p->pool == NULL) {
+    pool = p->pool;
+    if (pool == NULL) {
         pool = mongoc_client_pool_new_with_error(p->uri, error);
         if (pool != NULL)
             mongoc_client_pool_set_error_api(pool,
@@ -53,7 +53,7 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
         pthread_mutex_unlock(&p->lock);
     }
     pthread_mutex_unlock(&p->opening);
-    return p->pool != NULL;
+    return pool != NULL;
 }
 
 /* Under lock. */

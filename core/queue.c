@@ -48,6 +48,8 @@ static void wake_all(struct stc_queue *q)
 {
     atomic_fetch_add(&q->wake_word, 1);
     stf_futex_wake(&q->wake_word, INT_MAX);
+    atomic_fetch_add(&q->inbox_word, 1);
+    stf_futex_wake(&q->inbox_word, INT_MAX);
 }
 
 /* ---- in -------------------------------------------------------------------- */
@@ -165,10 +167,19 @@ struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
         w->ending = ends;
         if (op != NULL || ends)
             break;
+        if (w->retiring) { /* Q6 */
+            word = atomic_load(&q->inbox_word);
+            pthread_mutex_unlock(&q->lock);
+            if (before != NULL)
+                stc_op_unref(before);
+            if (more)
+                wake_one(q);
+            stf_futex_wait(&q->inbox_word, word, STF_NO_DEADLINE);
+            continue;
+        }
         atomic_fetch_add(&q->idle, 1);
         word = atomic_load(&q->wake_word);
         pthread_mutex_unlock(&q->lock);
-
         if (before != NULL)
             stc_op_unref(before);
         if (!sorted)

@@ -9,7 +9,7 @@
  * Q1  `queued` counts from admit to take, withdraw or discharge: who is
  *     admitted has a place, wherever it waits (a cursor's requests wait on
  *     the cursor).  It is never above `limit`, but for what passes a full
- *     queue: closing a cursor.
+ *     queue: closing a cursor, and the further trips of a request.
  * Q2  `where` of an operation, the lists, `loose` and `taken` of the workers
  *     change under `lock` only.
  * Q3  While an operation is in here, the queue holds a reference on its
@@ -17,7 +17,10 @@
  * Q4  A worker sleeps only if, after it had raised `idle`, both lists and
  *     intake were empty; a push looks at `idle` after it has pushed.  So a
  *     push that finds nobody idle is found by a worker that is on its way.
- * Q5  One worker is woken at a time, and wakes the next if more is left. */
+ * Q5  One worker is woken at a time, and wakes the next if more is left.
+ * Q6  A retiring worker that still has cursors on its connection takes from
+ *     its inbox only.  It sleeps apart, so that it never gets a wake-up that
+ *     another one could have used. */
 #ifndef STC_QUEUE_H
 #define STC_QUEUE_H
 
@@ -58,6 +61,7 @@ struct stc_queue {
     atomic_uint idle;       /* workers asleep, or about to be */
     atomic_uint wake_word;  /* what they sleep on */
     atomic_bool waking;     /* one was woken and has not looked yet */
+    atomic_uint inbox_word; /* what retiring ones sleep on: see Q6 */
     atomic_uint room_word;  /* what blocked submitters sleep on */
     atomic_uint blocked;
     pthread_mutex_t room_lock;

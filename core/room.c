@@ -112,19 +112,28 @@ static void freed(struct stc_queue *q)
         q->freed(q->owner);
 }
 
+static bool take_place(struct stc_queue *q)
+{
+    long long n = atomic_load(&q->queued);
+
+    do {
+        if (n >= q->limit)
+            return false;
+    } while (!atomic_compare_exchange_weak(&q->queued, &n, n + 1));
+    return true;
+}
+
 static enum stc_admission try_admit(struct stc_queue *q)
 {
-    enum stc_admission answer = STC_ADMITTED;
+    bool placed = take_place(q);
 
     /* Counted first, `closed` looked at after: who shuts the queue looks at
      * the count after it has set `closed`. */
-    if (atomic_fetch_add(&q->queued, 1) >= q->limit)
-        answer = STC_FULL;
-    if (atomic_load(&q->closed))
-        answer = STC_SHUT;
-    if (answer != STC_ADMITTED)
+    if (!atomic_load(&q->closed))
+        return placed ? STC_ADMITTED : STC_FULL;
+    if (placed)
         stc_queue_discharge(q);
-    return answer;
+    return STC_SHUT;
 }
 
 enum stc_admission stc_queue_admit(struct stc_queue *q, int64_t deadline)

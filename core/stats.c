@@ -58,15 +58,21 @@ void stc_stats_submitted(struct stc_stats *stats)
 void stc_stats_settled(struct stc_stats *stats, const stator_future_t *f,
                        stator_future_state_t final, int64_t total_ns)
 {
+    const stator_future_t *as = f->alias != NULL ? f->alias : f;
+    uint32_t code = as->code;
+
+    if (as->result != NULL && as->result->has_error)
+        code = as->result->error.domain == STATOR_ERROR_DOMAIN
+                   ? as->result->error.code
+                   : 0;
     stc_histogram_add(&stats->total, total_ns);
     if (final == STATOR_FUTURE_DONE)
         count(&stats->done);
     else if (final == STATOR_FUTURE_CANCELLED)
         count(&stats->cancelled);
-    else if (f->result == NULL && f->code == STATOR_ERROR_EXPIRED)
+    else if (code == STATOR_ERROR_EXPIRED)
         count(&stats->expired);
-    else if (f->result == NULL && (f->code == STATOR_ERROR_REFUSED ||
-                                   f->code == STATOR_ERROR_CLOSED))
+    else if (code == STATOR_ERROR_REFUSED || code == STATOR_ERROR_CLOSED)
         count(&stats->refused);
     else
         count(&stats->failed);

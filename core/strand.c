@@ -98,6 +98,8 @@ static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
         ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
                                     documents);
     *outcome = stc_outcome(&views.call, ok);
+    if (!ok)
+        stc_note_expiry(&views.call);
     stc_views_close(&views);
     return ok;
 }
@@ -122,6 +124,8 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
         return t;
     sent = stf_now_ns();
     stc_histogram_add(&stats->checkout, sent - taken);
+    if (op->deadline.at <= sent) /* the keeper is only slower */
+        stc_op_give_up(op, STC_BY_DEADLINE);
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (stc_op_is_settled(op)) {
         stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);

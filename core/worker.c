@@ -69,6 +69,8 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     if (!stc_op_is_settled(op)) { /* W3 */
         ok = op->verb->run(&views.call);
         outcome = stc_outcome(&views.call, ok);
+        if (!ok)
+            stc_note_expiry(&views.call);
         stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     } else {
         stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
@@ -104,6 +106,8 @@ static void run(struct stc_worker *w, struct stc_op *op)
 
     stc_histogram_add(&w->client->stats.queued, taken - op->submitted);
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
+    if (op->deadline.at <= taken) /* the keeper is only slower */
+        stc_op_give_up(op, STC_BY_DEADLINE);
     if (stc_op_is_settled(op))
         return;
     result = stf_result_new(); /* W2 */
@@ -128,17 +132,18 @@ static void run(struct stc_worker *w, struct stc_op *op)
 static void end(struct stc_worker *w)
 {
     stator_client_t *client = w->client;
-    bool stopped;
+    bool is_last, stopped;
 
     if (w->connection != NULL)
         stc_pool_give_back(&client->pool, w->connection, false);
     pthread_mutex_lock(&client->queue.lock);
     cds_list_del(&w->node);
+    is_last = atomic_fetch_sub(&client->n_running, 1) == 1;
     stopped = client->queue.stopped;
     pthread_mutex_unlock(&client->queue.lock);
 
     /* The last one may block for the pool's end, which the keeper may not. */
-    if (atomic_fetch_sub(&client->n_running, 1) == 1 && stopped)
+    if (is_last && stopped)
         stc_pool_close(&client->pool, stc_close_is_quick(client));
 
     pthread_mutex_lock(&client->lock);

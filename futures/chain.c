@@ -6,15 +6,13 @@
  * The chained future goes through its dispatcher always, also when `fn` does
  * not apply.
  *
- * H1  `awaits` is what cancel has to cancel: the parent until fn has run,
- *     then inner; under `lock`, a reference of its own.
+ * H1  `awaited` is what cancel has to cancel: the parent until fn has run,
+ *     then inner.
  * H2  `parent` and `inner` are touched by who runs the continuation, then by
  *     who settles inner; the one comes before the other.
  * H3  The producer's reference on the chained future belongs to the
  *     continuation, and passes to the link on inner when there is one. */
-#include <pthread.h>
-#include <stdlib.h>
-
+#include "futures/awaited.h"
 #include "futures/base.h"
 #include "futures/future.h"
 
@@ -23,9 +21,8 @@ enum when { WHEN_DONE, WHEN_NOT_DONE, ALWAYS };
 struct chain {
     struct stator_future future;
     enum when when;
-    bool has_run; /* under lock */
-    pthread_mutex_t lock;
-    stator_future_t *awaits;
+    STF_ATOMIC(uint32_t) has_run;
+    struct stf_awaited awaited;
     struct stf_continuation continuation;
     stator_chain_fn *fn;
     void *arg;
@@ -40,59 +37,48 @@ static struct chain *chain_of(stator_future_t *f)
 }
 
 /* fn has run or never will: await `next` (takes the reference) from now on.
- * Answers what was awaited. */
-static stator_future_t *await_instead(struct chain *h, stator_future_t *next)
+ * `has_run` comes first, so whoever finds inner finds it set. */
+static void await_instead(struct chain *h, stator_future_t *next)
 {
-    stator_future_t *before;
-
-    pthread_mutex_lock(&h->lock);
-    before = h->awaits;
-    h->awaits = next;
-    h->has_run = true;
-    pthread_mutex_unlock(&h->lock);
-    return before;
+    STF_STORE(&h->has_run, 1u, release);
+    stator_future_unref(stf_awaited_swap(&h->awaited, next));
 }
 
 static void chain_cancelled(stator_future_t *f)
 {
     struct chain *h = chain_of(f);
-    stator_future_t *awaited;
-    bool has_run;
+    stator_future_t *awaited = stf_awaited_swap(&h->awaited, NULL);
 
-    pthread_mutex_lock(&h->lock);
-    awaited = h->awaits;
-    has_run = h->has_run;
-    h->awaits = NULL;
-    pthread_mutex_unlock(&h->lock);
-    if (h->when != ALWAYS || !has_run) /* a clean-up is not cut short */
+    /* A clean-up is not cut short. */
+    if (h->when != ALWAYS || STF_LOAD(&h->has_run, acquire) == 0)
         stator_future_cancel(awaited);
     stator_future_unref(awaited);
 }
 
-static bool chain_needs(stator_future_t *f, struct stf_walk *walk,
-                        stator_future_t **next)
+static struct stf_waits chain_waits(stator_future_t *f)
 {
     struct chain *h = chain_of(f);
-    bool answer;
+    bool has_run = STF_LOAD(&h->has_run, acquire) != 0;
 
-    pthread_mutex_lock(&h->lock);
-    answer = !h->has_run && h->continuation.dispatcher == walk->dispatcher;
-    *next = stator_future_ref(h->awaits);
-    pthread_mutex_unlock(&h->lock);
-    return answer;
+    return (struct stf_waits){
+        .n = 1, .dispatcher = has_run ? NULL : h->continuation.dispatcher};
+}
+
+static stator_future_t *chain_waits_for(stator_future_t *f, size_t i)
+{
+    (void)i; /* there is one */
+    return stf_awaited_ref(&chain_of(f)->awaited);
 }
 
 static void chain_release(stator_future_t *f)
 {
-    struct chain *h = chain_of(f);
-
-    stator_future_unref(h->awaits);
-    pthread_mutex_destroy(&h->lock);
+    stf_awaited_destroy(&chain_of(f)->awaited);
 }
 
 static const struct stf_kind chain_kind = {
     .cancelled = chain_cancelled,
-    .needs = chain_needs,
+    .waits = chain_waits,
+    .waits_for = chain_waits_for,
     .release = chain_release,
 };
 
@@ -108,7 +94,7 @@ static void inner_settled(struct stf_link *link)
          stator_future_poll(parent) != STATOR_FUTURE_DONE))
         decides = parent;
     stf_settle_as(&h->future, decides);
-    stator_future_unref(await_instead(h, NULL));
+    await_instead(h, NULL);
     stator_future_unref(inner);
     stator_future_unref(parent);
     stator_future_unref(&h->future);
@@ -130,7 +116,7 @@ static void await_inner(struct chain *h, stator_future_t *parent,
     h->inner = inner;
     h->parent = stator_future_ref(parent);
     stator_future_ref(&h->future); /* H3 */
-    stator_future_unref(await_instead(h, stator_future_ref(inner)));
+    await_instead(h, stator_future_ref(inner));
     /* Cancelled while fn ran: nobody waits for inner any more.  finally's
      * clean-up goes on all the same. */
     if (h->when != ALWAYS &&
@@ -140,13 +126,6 @@ static void await_inner(struct chain *h, stator_future_t *parent,
     stf_attach(inner, &h->on_inner);
 }
 
-static bool waits_for(stator_future_t *f, const stator_future_t *other)
-{
-    struct stf_walk walk = {.future = other};
-
-    return stf_needs(f, &walk);
-}
-
 static void chain_run(struct stf_continuation *c)
 {
     struct chain *h = stf_container_of(c, struct chain, continuation);
@@ -154,17 +133,17 @@ static void chain_run(struct stf_continuation *c)
 
     if (applies(h, parent))
         inner = h->fn(parent, h->arg);
-    if (inner != NULL && waits_for(inner, &h->future)) {
+    if (inner != NULL && stf_needs(inner, NULL, &h->future)) {
         stf_settle_code(&h->future, STATOR_FUTURE_FAILED,
                         STATOR_ERROR_DEADLOCK,
                         "its function returned a future that waits for it",
                         STATOR_NOT_SENT);
-        stator_future_unref(await_instead(h, NULL));
+        await_instead(h, NULL);
         stator_future_unref(inner);
     } else if (inner != NULL) {
         await_inner(h, parent, inner);
     } else {
-        stator_future_unref(await_instead(h, NULL));
+        await_instead(h, NULL);
         stf_settle_as(&h->future, parent);
     }
     c->release(c);
@@ -174,7 +153,7 @@ static void chain_drop(struct stf_continuation *c)
 {
     struct chain *h = stf_container_of(c, struct chain, continuation);
 
-    stator_future_unref(await_instead(h, NULL));
+    await_instead(h, NULL);
     stf_settle_code(&h->future, STATOR_FUTURE_FAILED, STATOR_ERROR_CLOSED,
                     "its dispatcher was closed", STATOR_NOT_SENT);
 }
@@ -207,8 +186,7 @@ static stator_future_t *make(const char *name, enum when when,
     h->when = when;
     h->fn = fn;
     h->arg = arg;
-    h->awaits = stator_future_ref(future);
-    pthread_mutex_init(&h->lock, NULL);
+    stf_awaited_init(&h->awaited, stator_future_ref(future));
     h->continuation.run = chain_run;
     h->continuation.drop = chain_drop;
     h->continuation.release = chain_done;

@@ -63,32 +63,17 @@ static void combined_cancelled(stator_future_t *f)
     cancel_members(combined_of(f));
 }
 
-/* all and settled need every member, any and race just one.  So what the
- * last pending one answers is the answer, unless one before it decides. */
-static bool combined_needs(stator_future_t *f, struct stf_walk *walk,
-                           stator_future_t **last)
+static struct stf_waits combined_waits(stator_future_t *f)
 {
     struct combined *c = combined_of(f);
-    bool every = c->rule == ALL || c->rule == SETTLED;
 
-    for (size_t i = 0; i < c->n; i++) {
-        stator_future_t *member = member_ref(c, i), *before = *last;
-        bool decides;
+    return (struct stf_waits){.n = c->n,
+                              .any = c->rule == ANY || c->rule == RACE};
+}
 
-        if (member == NULL)
-            continue;
-        *last = member;
-        if (before == NULL)
-            continue;
-        decides = stf_needs(before, walk) == every;
-        stator_future_unref(before);
-        if (decides) {
-            stator_future_unref(member);
-            *last = NULL;
-            return every;
-        }
-    }
-    return false;
+static stator_future_t *combined_waits_for(stator_future_t *f, size_t i)
+{
+    return member_ref(combined_of(f), i);
 }
 
 static void combined_release(stator_future_t *f)
@@ -98,7 +83,8 @@ static void combined_release(stator_future_t *f)
 
 static const struct stf_kind combined_kind = {
     .cancelled = combined_cancelled,
-    .needs = combined_needs,
+    .waits = combined_waits,
+    .waits_for = combined_waits_for,
     .release = combined_release,
 };
 

@@ -14,8 +14,9 @@
  *     `dispatching`, or to who frees the memory.
  * D4  Continuations run with no lock held.
  * D5  Every continuation that has neither run nor been dropped is in
- *     `registered`, under `lock`.  So closing finds those on futures that
- *     are still pending too.
+ *     `registered`, under `lock`, or in the batch that the dispatching
+ *     thread is at.  So closing finds those on futures that are still
+ *     pending too.
  * D6  The eventfd is written and closed under `fd_lock`: after the close
  *     `fd` is -1, and a number that the system has given to somebody else
  *     is never written to.
@@ -36,6 +37,9 @@
 #include "futures/base.h"
 #include "futures/future.h"
 #include "futures/handover.h"
+
+/* How many leave the register under one locking. */
+enum { BATCH = 64 };
 
 struct stator_dispatcher {
     struct stf_handover ready;
@@ -87,6 +91,11 @@ static bool inherited(const stator_dispatcher_t *d)
     return d->generation != stf_generation();
 }
 
+static bool is_closed(stator_dispatcher_t *d)
+{
+    return atomic_load_explicit(&d->closed, memory_order_acquire);
+}
+
 int stator_dispatcher_fd(const stator_dispatcher_t *d)
 {
     return d == NULL || inherited(d) ? -1 : d->fd;
@@ -128,55 +137,84 @@ void stf_dispatcher_push(stator_dispatcher_t *d, struct stf_continuation *c)
 
 /* ---- dispatching -------------------------------------------------------- */
 
-/* Out of the register, if `c` is still to run. */
-static bool begin(stator_dispatcher_t *d, struct stf_continuation *c)
+/* Take up to `n` out of the backlog and of the register.  Those that a close
+ * has dropped are given up.  Fewer than asked for: the backlog has no more
+ * for now; `half_done`: a push has to be come back for. */
+static int begin(stator_dispatcher_t *d, struct stf_continuation *batch[],
+                 int n, bool *half_done)
 {
-    bool runs;
+    struct stf_continuation *dropped[BATCH];
+    struct cds_wfcq_node *node;
+    int n_dropped = 0, taken = 0;
 
     pthread_mutex_lock(&d->lock);
-    runs = STF_LOAD(&c->state, relaxed) != STF_DROPPED;
-    if (runs)
-        cds_list_del(&c->attached);
+    while (taken + n_dropped < n &&
+           (node = stf_handover_pop(&d->backlog, half_done)) != NULL) {
+        struct stf_continuation *c =
+            stf_container_of(node, struct stf_continuation, ready);
+
+        if (STF_LOAD(&c->state, relaxed) == STF_DROPPED) {
+            dropped[n_dropped++] = c;
+        } else {
+            cds_list_del(&c->attached);
+            batch[taken++] = c;
+        }
+    }
     pthread_mutex_unlock(&d->lock);
-    return runs;
+    for (int i = 0; i < n_dropped; i++)
+        stf_continuation_give_up(dropped[i]);
+    return taken;
+}
+
+/* Run them; when one of them closes the dispatcher, those behind it never
+ * run.  Answers how many count. */
+static int run_batch(stator_dispatcher_t *d,
+                     struct stf_continuation *batch[], int n)
+{
+    int ran = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct stf_continuation *c = batch[i];
+
+        if (is_closed(d)) {
+            c->drop(c);
+            c->release(c);
+        } else {
+            ran += !c->is_silent;
+            c->run(c); /* and releases it */
+        }
+    }
+    return ran;
 }
 
 static int run(stator_dispatcher_t *d, int max)
 {
-    bool more = false;
-    int ran = 0;
+    bool half_done = false;
+    int ran = 0, taken;
     uint64_t n;
 
     while (read(d->fd, &n, sizeof n) < 0 && errno == EINTR)
         continue;
     if (!stf_handover_splice(&d->backlog, &d->ready))
-        more = true;
-    while (max <= 0 || ran < max) {
-        struct cds_wfcq_node *node = stf_handover_pop(&d->backlog, &more);
-        struct stf_continuation *c;
+        half_done = true;
+    do {
+        struct stf_continuation *batch[BATCH];
+        int most = max > 0 && max - ran < BATCH ? max - ran : BATCH;
 
-        if (node == NULL)
-            break;
-        c = stf_container_of(node, struct stf_continuation, ready);
-        if (begin(d, c)) {
-            ran += !c->is_silent;
-            c->run(c); /* and releases it */
-        } else {
-            stf_continuation_give_up(c);
-        }
-        if (atomic_load_explicit(&d->closed, memory_order_acquire))
+        taken = begin(d, batch, most, &half_done);
+        ran += run_batch(d, batch, taken);
+        if (is_closed(d))
             return ran;
-    }
-    if (more || !stf_handover_is_empty(&d->backlog))
+    } while (taken > 0 && (max <= 0 || ran < max));
+    if (half_done || !stf_handover_is_empty(&d->backlog))
         wake(d);
     return ran;
 }
 
-int stator_dispatcher_dispatch(stator_dispatcher_t *d, int max)
+/* Become the one who dispatches; 0 or why not. */
+static int enter(stator_dispatcher_t *d, struct stf_dispatching *here)
 {
     struct stf_thread *thread = stf_thread();
-    struct stf_dispatching here = {d, thread->dispatching};
-    int ran;
 
     if (d == NULL)
         return -EINVAL;
@@ -186,11 +224,27 @@ int stator_dispatcher_dispatch(stator_dispatcher_t *d, int max)
                                  memory_order_acquire))
         return -EBUSY;
     stf_dispatcher_hold(d);
-    thread->dispatching = &here;
-    ran = run(d, max);
-    thread->dispatching = here.outer;
+    *here = (struct stf_dispatching){d, thread->dispatching};
+    thread->dispatching = here;
+    return 0;
+}
+
+static void leave(stator_dispatcher_t *d, const struct stf_dispatching *here)
+{
+    stf_thread()->dispatching = here->outer;
     atomic_store_explicit(&d->dispatching, false, memory_order_release);
     stf_dispatcher_release(d);
+}
+
+int stator_dispatcher_dispatch(stator_dispatcher_t *d, int max)
+{
+    struct stf_dispatching here;
+    int ran = enter(d, &here);
+
+    if (ran == 0) {
+        ran = run(d, max);
+        leave(d, &here);
+    }
     return ran;
 }
 
@@ -203,41 +257,23 @@ static void sleep_on(const stator_dispatcher_t *d, int64_t deadline)
         continue;
 }
 
-static bool is_closed(stator_dispatcher_t *d)
+static bool is_late(int64_t deadline)
 {
-    return atomic_load_explicit(&d->closed, memory_order_acquire);
-}
-
-static int may_run(const stator_dispatcher_t *d)
-{
-    if (d == NULL)
-        return -EINVAL;
-    if (inherited(d))
-        return -ECHILD;
-    if (stf_thread()->is_ours)
-        return -EDEADLK;
-    return atomic_load_explicit(&d->dispatching, memory_order_relaxed)
-               ? -EBUSY
-               : 0;
+    return deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline;
 }
 
 int stator_dispatcher_run_once(stator_dispatcher_t *d, int64_t timeout_ms)
 {
+    struct stf_dispatching here;
     int64_t deadline;
-    int ran = may_run(d);
+    int ran = stf_thread()->is_ours ? -EDEADLK : enter(d, &here);
 
     if (ran != 0)
         return ran;
     deadline = stf_deadline_after_ms(timeout_ms);
-    stf_dispatcher_hold(d);
-    for (;;) {
-        ran = stator_dispatcher_dispatch(d, 0);
-        if (ran != 0 || is_closed(d) || timeout_ms == 0 ||
-            (deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline))
-            break;
+    while ((ran = run(d, 0)) == 0 && !is_closed(d) && !is_late(deadline))
         sleep_on(d, deadline); /* its end may be about nothing: D2 */
-    }
-    stf_dispatcher_release(d);
+    leave(d, &here);
     return ran;
 }
 
@@ -284,40 +320,45 @@ static int await(stator_dispatcher_t *d, stator_future_t *f)
     return failed;
 }
 
+/* Answers as run_until does, or 1: go on. */
+static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
+                       int64_t deadline)
+{
+    int failed;
+
+    if (stator_future_poll(f) != STATOR_FUTURE_PENDING)
+        return 0;
+    failed = is_closed(d) ? ESHUTDOWN : await(d, f);
+    if (failed != 0)
+        return -failed;
+    if (run(d, 0) > 0 || is_closed(d) ||
+        stator_future_poll(f) != STATOR_FUTURE_PENDING)
+        return 1;
+    if (is_late(deadline))
+        return -ETIMEDOUT;
+    sleep_on(d, deadline);
+    return 1;
+}
+
 int stator_dispatcher_run_until(stator_dispatcher_t *d, stator_future_t *f,
                                 int64_t timeout_ms)
 {
+    struct stf_dispatching here;
     int64_t deadline;
-    int refused = f == NULL ? -EINVAL : may_run(d);
+    int answer;
 
-    if (refused != 0)
-        return refused;
+    if (f == NULL)
+        return -EINVAL;
+    answer = stf_thread()->is_ours ? -EDEADLK : enter(d, &here);
+    if (answer != 0)
+        return answer;
     deadline = stf_deadline_after_ms(timeout_ms);
-    stf_dispatcher_hold(d);
-    for (;;) {
-        int ran;
-
-        if (stator_future_poll(f) != STATOR_FUTURE_PENDING)
-            break;
-        refused = is_closed(d) ? -ESHUTDOWN : -await(d, f);
-        if (refused != 0)
-            break;
-        ran = stator_dispatcher_dispatch(d, 0);
-        if (ran < 0) {
-            refused = ran;
-            break;
-        }
-        if (ran > 0 || is_closed(d) ||
-            stator_future_poll(f) != STATOR_FUTURE_PENDING)
-            continue;
-        if (deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline) {
-            refused = -ETIMEDOUT;
-            break;
-        }
-        sleep_on(d, deadline);
-    }
-    stf_dispatcher_release(d);
-    return refused;
+    stator_future_ref(f); /* a continuation may give back the caller's */
+    while ((answer = run_towards(d, f, deadline)) == 1)
+        continue;
+    stator_future_unref(f);
+    leave(d, &here);
+    return answer;
 }
 
 /* ---- adapter ------------------------------------------------------------ */

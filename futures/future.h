@@ -16,11 +16,11 @@
 #include "futures/result.h"
 #include "futures/state.h"
 
-struct stf_walk { /* one search for a dependency, see wait.c */
-    const stator_dispatcher_t *dispatcher; /* looked for; either may be NULL */
-    const stator_future_t *future;
-    unsigned visits;
-    unsigned depth;
+/* What a pending future waits for, to be searched for deadlocks. */
+struct stf_waits {
+    size_t n;  /* futures, see waits_for below */
+    bool any;  /* one of them is enough; else all are needed */
+    const stator_dispatcher_t *dispatcher; /* has to run for it, or NULL */
 };
 
 /* What settles this kind of future.  Any member may be NULL. */
@@ -28,11 +28,10 @@ struct stf_kind {
     /* Give up: withdraw what can be withdrawn and settle as CANCELLED,
      * unless it is claimed.  No lock is held. */
     void (*cancel)(stator_future_t *future);
-    /* Can it only settle if what `walk` looks for does its part?  Instead of
-     * an answer it may give, in `*next`, the one future that it hangs on, a
-     * new reference. */
-    bool (*needs)(stator_future_t *future, struct stf_walk *walk,
-                  stator_future_t **next);
+    /* What it waits for, and the i-th of the futures: a new reference, or
+     * NULL when that one is not waited for any more. */
+    struct stf_waits (*waits)(stator_future_t *future);
+    stator_future_t *(*waits_for)(stator_future_t *future, size_t i);
     /* It is about to be seen settled, and how: called once, by who has the
      * claim, before anybody is woken.  Must not settle anything. */
     void (*settling)(stator_future_t *future, stator_future_state_t final);
@@ -130,8 +129,10 @@ static inline stator_phase_t stf_phase(const stator_future_t *f)
     return (stator_phase_t)STF_LOAD(&f->phase, seq_cst);
 }
 
-/* Can `f` only settle if what `walk` looks for does its part? */
-bool stf_needs(stator_future_t *f, struct stf_walk *walk);
+/* Can `f` only settle if `dispatcher` dispatches, or `future` settles?
+ * Either may be NULL.  (deadlock.c) */
+bool stf_needs(stator_future_t *f, const stator_dispatcher_t *dispatcher,
+               const stator_future_t *future);
 
 static inline stator_promise_t *stf_promise_of(stator_future_t *f)
 {

@@ -1,43 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* futures/wait.c - sleeping until a future settles, and seeing beforehand
- * that it never could.
- *
- * The search: from the future that is waited for along "can only settle if"
- * to a dispatch that this very thread is in.  It is bounded, and blind for
- * what other threads will do later: what it answers is certain at the time,
- * what it overlooks is said in future.h. */
+/* futures/wait.c - sleeping until a future settles. */
 #include <errno.h>
 
 #include "futures/base.h"
 #include "futures/future.h"
 
-enum { WALK_VISITS = 1000000, WALK_DEPTH = 1000 };
-
-bool stf_needs(stator_future_t *f, struct stf_walk *walk)
-{
-    bool answer = false;
-
-    if (walk->depth == WALK_DEPTH)
-        return false;
-    walk->depth++;
-    stator_future_ref(f);
-    while (f != NULL && !answer) {
-        stator_future_t *next = NULL;
-
-        if (f == walk->future)
-            answer = true;
-        else if (f->kind != NULL && f->kind->needs != NULL &&
-                 stator_future_poll(f) == STATOR_FUTURE_PENDING &&
-                 walk->visits++ < WALK_VISITS)
-            answer = f->kind->needs(f, walk, &next);
-        stator_future_unref(f);
-        f = next;
-    }
-    stator_future_unref(f);
-    walk->depth--;
-    return answer;
-}
-
+/* Certain at the time: what it overlooks is said in future.h. */
 static bool would_deadlock(stator_future_t *f)
 {
     const struct stf_thread *thread = stf_thread();
@@ -45,12 +13,9 @@ static bool would_deadlock(stator_future_t *f)
     if (thread->is_ours)
         return true;
     for (const struct stf_dispatching *d = thread->dispatching; d != NULL;
-         d = d->outer) {
-        struct stf_walk walk = {.dispatcher = d->dispatcher};
-
-        if (stf_needs(f, &walk))
+         d = d->outer)
+        if (stf_needs(f, d->dispatcher, NULL))
             return true;
-    }
     return false;
 }
 

@@ -13,16 +13,14 @@
  *
  * E1  One continuation, attached to what is awaited: the cursor's next, or
  *     the future that fn gave.  It runs in dispatch only, so fn never runs
- *     twice at a time, and everything but `awaits` is the running thread's.
- * E2  `awaits` is what cancel has to cancel; under `lock`, a reference of
- *     its own.
+ *     twice at a time, and everything but `awaited` is the running thread's.
+ * E2  `awaited` is what cancel has to cancel.
  * E3  The continuation holds one reference on this future.  It can be run,
  *     dropped and released by another thread as soon as it is attached, so
  *     nothing of `e` is touched after an attach.
  * E4  Documents are taken out of the cursor one by one: those that fn has
  *     not seen are still there when it stops, whyever it does. */
-#include <pthread.h>
-
+#include "futures/awaited.h"
 #include "futures/future.h"
 #include "lib/cursor.h"
 
@@ -31,8 +29,7 @@ enum { DOCUMENTS_A_RUN = 64 };
 struct each {
     struct stator_future future;
     struct stf_continuation continuation;
-    pthread_mutex_t lock;
-    stator_future_t *awaits;
+    struct stf_awaited awaited;
     const stator_dispatcher_t *dispatcher; /* to be compared, not used */
     stator_cursor_t *cursor;
     stator_each_fn *fn; /* one of the two */
@@ -48,51 +45,35 @@ static struct each *each_of(stator_future_t *f)
     return stf_container_of(f, struct each, future);
 }
 
-/* Await `next` (takes the reference, NULL: nothing) from now on.  Answers
- * what was awaited. */
-static stator_future_t *await_instead(struct each *e, stator_future_t *next)
-{
-    stator_future_t *before;
-
-    pthread_mutex_lock(&e->lock);
-    before = e->awaits;
-    e->awaits = next;
-    pthread_mutex_unlock(&e->lock);
-    return before;
-}
-
 static void each_cancelled(stator_future_t *f)
 {
-    stator_future_t *awaited = await_instead(each_of(f), NULL);
-
-    stator_future_cancel(awaited); /* NULL is fine */
-    stator_future_unref(awaited);
+    stf_awaited_cancel(&each_of(f)->awaited);
 }
 
-static bool each_needs(stator_future_t *f, struct stf_walk *walk,
-                       stator_future_t **next)
+static struct stf_waits each_waits(stator_future_t *f)
 {
-    struct each *e = each_of(f);
+    return (struct stf_waits){.n = 1, .dispatcher = each_of(f)->dispatcher};
+}
 
-    pthread_mutex_lock(&e->lock);
-    *next = stator_future_ref(e->awaits);
-    pthread_mutex_unlock(&e->lock);
-    return e->dispatcher == walk->dispatcher;
+static stator_future_t *each_waits_for(stator_future_t *f, size_t i)
+{
+    (void)i; /* there is one */
+    return stf_awaited_ref(&each_of(f)->awaited);
 }
 
 static void each_release(stator_future_t *f)
 {
     struct each *e = each_of(f);
 
-    stator_future_unref(e->awaits);
+    stf_awaited_destroy(&e->awaited);
     stator_cursor_unref(e->cursor);
     stf_result_free(e->result);
-    pthread_mutex_destroy(&e->lock);
 }
 
 static const struct stf_kind each_kind = {
     .cancelled = each_cancelled,
-    .needs = each_needs,
+    .waits = each_waits,
+    .waits_for = each_waits_for,
     .release = each_release,
 };
 
@@ -123,7 +104,7 @@ static void go_on_after(struct each *e, stator_future_t *next,
 {
     stator_future_t *f = stator_future_ref(&e->future); /* E3 */
 
-    stator_future_unref(await_instead(e, stator_future_ref(next)));
+    stator_future_unref(stf_awaited_swap(&e->awaited, stator_future_ref(next)));
     /* Cancelled before there was this to be cancelled. */
     if (is_over(e))
         stator_future_cancel(next);
@@ -135,13 +116,6 @@ static void go_on_after(struct each *e, stator_future_t *next,
     }
     stator_future_unref(next);
     stator_future_unref(f);
-}
-
-static bool waits_for(stator_future_t *f, const stator_future_t *other)
-{
-    struct stf_walk walk = {.future = other};
-
-    return stf_needs(f, &walk);
 }
 
 enum verdict { GO_ON, PAUSE, STOP };
@@ -160,7 +134,7 @@ static enum verdict hand_over(struct each *e, const bson_t *document,
         return STOP;
     }
     given = e->fn_async(document, e->arg);
-    if (given != NULL && waits_for(given, &e->future)) {
+    if (given != NULL && stf_needs(given, NULL, &e->future)) {
         stf_settle_code(&e->future, STATOR_FUTURE_FAILED,
                         STATOR_ERROR_DEADLOCK,
                         "its function returned a future that waits for it",
@@ -223,7 +197,7 @@ static void each_run(struct stf_continuation *c)
 {
     struct each *e = stf_container_of(c, struct each, continuation);
     stator_future_t *settled = c->future, *awaited = NULL;
-    stator_future_t *received = await_instead(e, NULL);
+    stator_future_t *received = stf_awaited_swap(&e->awaited, NULL);
     enum verdict verdict = GO_ON;
 
     /* NULL: this is the next piece of what was received before, or it was
@@ -250,7 +224,7 @@ static void each_run(struct stf_continuation *c)
 static void each_drop(struct stf_continuation *c)
 {
     struct each *e = stf_container_of(c, struct each, continuation);
-    stator_future_t *awaited = await_instead(e, NULL);
+    stator_future_t *awaited = stf_awaited_swap(&e->awaited, NULL);
 
     fail_closed(e);
     if (awaited != NULL) /* its document stays in the cursor */
@@ -284,7 +258,7 @@ static stator_future_t *start(const char *subject, stator_cursor_t *cursor,
     if (f == NULL)
         return stf_future_no_memory();
     e = each_of(f);
-    pthread_mutex_init(&e->lock, NULL);
+    stf_awaited_init(&e->awaited, NULL);
     e->result = stf_result_new();
     if (e->result == NULL) {
         stator_future_unref(f);

@@ -133,7 +133,8 @@ STATOR_API void stator_client_unref(stator_client_t *client);
  * Units: workers, 1 to 1024 threads.
  * Errors: false and `error` (may be NULL) filled: ARGUMENT out of range or
  *   above what maxConnections allows, naming both; REFUSED no thread to be
- *   had (those started stay); CLOSED; FORKED. */
+ *   had (those started stay), or open cursors keep too many connections;
+ *   CLOSED; FORKED. */
 STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
                                      bson_error_t *error);
 
@@ -168,7 +169,7 @@ STATOR_API void stator_client_stats(stator_client_t *client, bson_t *out);
  *
  * Thread: any.
  * Owns: `out` is initialised here; bson_destroy it.
- * Errors: an empty document for NULL. */
+ * Errors: an empty document for NULL and in a child after fork. */
 STATOR_API void stator_client_config(stator_client_t *client, bson_t *out);
 
 /* Settles as DONE when the queue is below half of queueLimit: back-pressure

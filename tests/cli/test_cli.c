@@ -144,8 +144,9 @@ END_TEST
 
 START_TEST(unreachable_host_is_69)
 {
+    wire_server_uri(server, "serverSelectionTimeoutMS=300", uri, sizeof uri);
     wire_server_down(server, WIRE_FIN);
-    child_run(&r, NULL, "ping --uri '%s?serverSelectionTimeoutMS=300'", uri);
+    child_run(&r, NULL, "ping --uri '%s'", uri);
     ck_assert_int_eq(r.code, 69);
     SAYS(r.err, "127.0.0.1");
 }

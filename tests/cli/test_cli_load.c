@@ -201,13 +201,17 @@ END_TEST
 
 START_TEST(too_large_a_document_is_named)
 {
+    static const char head[] = "{\"a\":1}\n{\"a\":\"";
+    static const char tail[] = "\"}\n{\"a\":3}\n";
     size_t size = 17 * 1024 * 1024;
-    char *text = malloc(size + 64);
+    char *text;
 
     NEEDS_SERVER;
-    strcpy(text, "{\"a\":1}\n{\"a\":\"");
-    memset(text + 14, 'x', size);
-    strcpy(text + 14 + size, "\"}\n{\"a\":3}\n");
+    text = malloc(size + 64);
+    ck_assert_ptr_nonnull(text);
+    memset(text, 'x', size + 64);
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + size, tail, sizeof tail);
     load("a.jsonl", text, "--on-error skip");
     free(text);
     SAYS(r.err, "a.jsonl:2:1: the document has 17825");
@@ -367,7 +371,8 @@ START_TEST(sigterm_is_143)
     char seen[4096];
     child_t child;
 
-    child_start(&child, "load -c t --format lines --on-error skip --uri '%s' -", uri);
+    child_start(&child, "load -c t --format lines --on-error skip --uri '%s' "
+                "-", uri);
     child_write(&child, "x\n{\"a\":1}\n");
     ck_assert(child_await(&child, "(stdin):1:1", seen, sizeof seen));
     ck_assert_int_eq(kill(child.pid, SIGTERM), 0);

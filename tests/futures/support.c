@@ -146,6 +146,16 @@ void probe_free(void *arg)
     atomic_fetch_add(&probe->freed, 1);
 }
 
+void attach(stator_future_t *future, stator_dispatcher_t *dispatcher,
+            probe_t *probe, int n)
+{
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(stator_future_then_full(future, dispatcher,
+                                                 probe_then, probe,
+                                                 probe_free),
+                         0);
+}
+
 void step_then(stator_future_t *future, void *arg)
 {
     step_t *step = arg;

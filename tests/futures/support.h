@@ -124,6 +124,10 @@ typedef struct probe {
 void probe_then(stator_future_t *future, void *probe);
 void probe_free(void *probe);
 
+/* Attach probe_then with probe_free `n` times. */
+void attach(stator_future_t *future, stator_dispatcher_t *dispatcher,
+            probe_t *probe, int n);
+
 /* Writes down the order in which continuations run. */
 enum { TRAIL_MAX = 4096 };
 

@@ -38,16 +38,22 @@ static void then_wait(stator_future_t *future, void *arg)
 }
 
 /* Wait for `target` inside a dispatch of `d`; what the waiting said. */
-static int wait_inside(stator_dispatcher_t *d, stator_future_t *target)
+static int wait_so_long(stator_dispatcher_t *d, stator_future_t *target,
+                        int64_t timeout_ms)
 {
     stator_future_t *trigger = future_done(0);
-    inside_t inside = {.target = target, .timeout_ms = -1, .rc = -1};
+    inside_t inside = {.target = target, .timeout_ms = timeout_ms, .rc = -1};
 
     ck_assert_int_eq(stator_future_then(trigger, d, then_wait, &inside), 0);
     stator_future_unref(trigger);
     while (inside.ran == 0)
         ck_assert_int_eq(stator_dispatcher_dispatch(d, 1), 1);
     return inside.rc;
+}
+
+static int wait_inside(stator_dispatcher_t *d, stator_future_t *target)
+{
+    return wait_so_long(d, target, -1);
 }
 
 static stator_future_t *wait_then_null(stator_future_t *future, void *arg)
@@ -472,6 +478,27 @@ START_TEST(combination_of_plain_ones_may_be_waited_for)
 }
 END_TEST
 
+/* Of any and race, one member that needs no dispatch is enough. */
+START_TEST(one_plain_member_of_any_or_race_is_enough)
+{
+    stator_dispatcher_t *d = dispatcher_new();
+    pair_t p = pair_new(), never = pair_new();
+    link_t link = {0};
+    stator_future_t *chain =
+        stator_future_chain(never.future, d, link_fn, &link);
+    stator_future_t *members[3] = {chain, p.future, chain}, *f;
+
+    f = (_i == 0 ? stator_future_any : stator_future_race)(members, 3);
+    wait_for_plain(d, f, &p, 12);
+    stator_future_unref(f);
+    stator_future_unref(chain);
+    pair_free(&p);
+    pair_free(&never);
+    dispatch_all(d);
+    stator_dispatcher_unref(d);
+}
+END_TEST
+
 /* 2^60 ways lead to the promise: it has to be seen without taking them all. */
 START_TEST(shared_children_are_not_walked_twice)
 {
@@ -484,6 +511,8 @@ START_TEST(shared_children_are_not_walked_twice)
         f = combiners[_i](twice, 2);
         stator_future_unref(twice[0]);
     }
+    /* Once with nobody who settles it and so cuts the search short. */
+    ck_assert_int_eq(wait_so_long(d, f, 0), ETIMEDOUT);
     wait_for_plain(d, f, &p, -1);
     stator_future_unref(f);
     pair_free(&p);
@@ -652,6 +681,52 @@ static stator_future_t *pass(stator_future_t *future, void *arg)
     return NULL;
 }
 
+/* 2^60 ways lead to the chain, and 2,000 levels: what a search of limited
+ * length misses is a wait that never ends, here one of two seconds. */
+enum { NO_HANG_MS = 2000, LEVELS = 2000 };
+
+START_TEST(seen_through_shared_children)
+{
+    stator_dispatcher_t *d = dispatcher_new();
+    pair_t p = pair_new();
+    stator_future_t *f = stator_future_chain(p.future, d, pass, NULL);
+    stator_future_t *twice[2];
+
+    for (int i = 0; i < 60; i++) {
+        twice[0] = twice[1] = f;
+        f = combiners[_i](twice, 2);
+        stator_future_unref(twice[0]);
+    }
+    ck_assert_int_eq(wait_so_long(d, f, NO_HANG_MS), EDEADLK);
+    stator_future_unref(f);
+    pair_free(&p);
+    dispatch_all(d);
+    stator_dispatcher_unref(d);
+}
+END_TEST
+
+START_TEST(seen_through_deep_branches)
+{
+    stator_dispatcher_t *d = dispatcher_new();
+    pair_t p = pair_new(), plain = pair_new();
+    stator_future_t *f = stator_future_chain(p.future, d, pass, NULL);
+
+    for (int i = 0; i < LEVELS; i++) {
+        stator_future_t *members[2] = {f, plain.future};
+        stator_future_t *next = stator_future_all(members, 2);
+
+        stator_future_unref(f);
+        f = next;
+    }
+    ck_assert_int_eq(wait_so_long(d, f, NO_HANG_MS), EDEADLK);
+    stator_future_unref(f);
+    pair_free(&p);
+    pair_free(&plain);
+    dispatch_all(d);
+    stator_dispatcher_unref(d);
+}
+END_TEST
+
 /* With a combinator at every other level, or without any. */
 static void *deep_main(void *arg)
 {
@@ -702,12 +777,16 @@ SUITE(deadlock)
     tcase_add_test(tc, inner_dispatch_does_not_lift_the_outer_mark);
     tcase_add_loop_test(tc, in_run_once_and_run_until_too, 0, 2);
     tcase_add_loop_test(tc, seen_through_a_deep_chain, 0, 2);
+    tcase_add_loop_test(tc, seen_through_shared_children, 0, COMBINERS);
+    tcase_add_test(tc, seen_through_deep_branches);
 
     TCase *legal = suite_case("deadlock_none");
     tcase_add_test(legal, plain_promise_may_be_waited_for);
     tcase_add_test(legal, plain_promise_with_a_continuation_here);
     tcase_add_loop_test(legal, combination_of_plain_ones_may_be_waited_for, 0,
                         COMBINERS);
+    tcase_add_loop_test(legal, one_plain_member_of_any_or_race_is_enough, 0,
+                        2);
     tcase_add_loop_test(legal, shared_children_are_not_walked_twice, 0,
                         COMBINERS);
     tcase_add_loop_test(legal, settled_composed_one_may_be_waited_for, 0,

@@ -4,25 +4,13 @@
 #include "tests/futures/support.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void attach(stator_future_t *f, stator_dispatcher_t *d, probe_t *probe,
-                   int n)
-{
-    for (int i = 0; i < n; i++)
-        ck_assert_int_eq(
-            stator_future_then_full(f, d, probe_then, probe, probe_free), 0);
-}
-
-/* ---- the descriptor -------------------------------------------------- */
+/* ---- the descriptor ----------------------------------------------------- */
 
 START_TEST(descriptor_is_quiet_at_first)
 {
@@ -184,178 +172,7 @@ START_TEST(dispatch_ends_though_more_becomes_ready)
 }
 END_TEST
 
-/* ---- wake-ups -------------------------------------------------------- */
-
-static int edge_watch(int fd)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-    int epfd = epoll_create1(EPOLL_CLOEXEC);
-
-    ck_assert_int_ge(epfd, 0);
-    ck_assert_int_eq(epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event), 0);
-    return epfd;
-}
-
-static int edges(int epfd, int timeout_ms)
-{
-    struct epoll_event event;
-
-    return epoll_wait(epfd, &event, 1, timeout_ms);
-}
-
-START_TEST(burst_is_one_edge)
-{
-    enum { BURST = 1000 };
-    stator_dispatcher_t *d = dispatcher_new();
-    int epfd = edge_watch(stator_dispatcher_fd(d));
-    probe_t probe = {0};
-    pair_t p;
-
-    for (int round = 0; round < 3; round++) {
-        ck_assert_int_eq(edges(epfd, 0), 0);
-        for (int i = 0; i < BURST; i++) {
-            p = pair_new();
-            attach(p.future, d, &probe, 1);
-            ck_assert(pair_resolve(&p, i));
-            pair_free(&p);
-            ck_assert_int_eq(edges(epfd, 0), i == 0);
-        }
-        ck_assert_int_eq(stator_dispatcher_dispatch(d, 0), BURST);
-        ck_assert_int_eq(edges(epfd, 0), 0);
-    }
-    close(epfd);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-/* Producers settle futures of their own; each continuation must run exactly
- * once, and those of one producer in the order in which it settled them. */
-enum { PRODUCERS = 4, PER_PRODUCER = SANITIZED ? 5000 : 50000 };
-
-typedef struct stream {
-    stator_dispatcher_t *dispatcher;
-    pthread_barrier_t *barrier;
-    int expected; /* touched by the dispatching thread alone */
-    int disorder;
-} stream_t;
-
-typedef struct item {
-    stream_t *stream;
-    int number;
-} item_t;
-
-static void item_then(stator_future_t *future, void *arg)
-{
-    item_t *item = arg;
-
-    if (item->number != item->stream->expected ||
-        stator_future_poll(future) != STATOR_FUTURE_DONE)
-        item->stream->disorder++;
-    item->stream->expected++;
-}
-
-/* Attach first, then settle as fast as can be: what is to be hit is the short
- * time between the looks of a dispatch at the descriptor and at the queue. */
-static void *produce(void *arg)
-{
-    stream_t *stream = arg;
-    pair_t *pairs = malloc(PER_PRODUCER * sizeof *pairs);
-    item_t *items = malloc(PER_PRODUCER * sizeof *items);
-
-    if (pairs == NULL || items == NULL)
-        abort();
-    for (int i = 0; i < PER_PRODUCER; i++) {
-        pairs[i] = pair_new();
-        items[i] = (item_t){stream, i};
-        if (stator_future_then(pairs[i].future, stream->dispatcher, item_then,
-                               &items[i]) != 0)
-            abort();
-    }
-    pthread_barrier_wait(stream->barrier);
-    for (int i = 0; i < PER_PRODUCER; i++)
-        stator_promise_resolve(pairs[i].promise, NULL, NULL);
-    for (int i = 0; i < PER_PRODUCER; i++)
-        pair_free(&pairs[i]);
-    free(pairs);
-    return items;
-}
-
-typedef int consume_fn(stator_dispatcher_t *d, int fd);
-
-/* -1: it never became readable again, though there was more to come. */
-static int consume_level(stator_dispatcher_t *d, int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, PATIENCE_MS) == 1 ? stator_dispatcher_dispatch(d, 0)
-                                         : -1;
-}
-
-static int consume_budget(stator_dispatcher_t *d, int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, PATIENCE_MS) == 1 ? stator_dispatcher_dispatch(d, 7)
-                                         : -1;
-}
-
-static int consume_edge(stator_dispatcher_t *d, int epfd)
-{
-    return edges(epfd, PATIENCE_MS) == 1 ? stator_dispatcher_dispatch(d, 0)
-                                         : -1;
-}
-
-static int consume_run_once(stator_dispatcher_t *d, int fd)
-{
-    int ran = stator_dispatcher_run_once(d, PATIENCE_MS);
-
-    (void)fd;
-    return ran > 0 ? ran : -1;
-}
-
-static consume_fn *const consumers[] = {consume_level, consume_budget,
-                                        consume_edge, consume_run_once};
-
-START_TEST(no_wake_up_is_lost)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    consume_fn *consume = consumers[_i];
-    int fd = stator_dispatcher_fd(d);
-    int epfd = consume == consume_edge ? edge_watch(fd) : -1;
-    stream_t streams[PRODUCERS];
-    pthread_t threads[PRODUCERS];
-    pthread_barrier_t barrier;
-    int all = 0, ran;
-
-    pthread_barrier_init(&barrier, NULL, PRODUCERS);
-    for (int i = 0; i < PRODUCERS; i++) {
-        streams[i] = (stream_t){.dispatcher = d, .barrier = &barrier};
-        threads[i] = thread_start(produce, &streams[i]);
-    }
-    while (all < PRODUCERS * PER_PRODUCER) {
-        ran = consume(d, epfd >= 0 ? epfd : fd);
-        ck_assert_msg(ran >= 0, "stuck after %d of %d", all,
-                      PRODUCERS * PER_PRODUCER);
-        all += ran;
-    }
-    ck_assert_int_eq(dispatch_all(d), 0);
-    ck_assert(!readable(fd));
-    for (int i = 0; i < PRODUCERS; i++) {
-        void *items;
-
-        ck_assert_int_eq(pthread_join(threads[i], &items), 0);
-        free(items);
-        ck_assert_int_eq(streams[i].expected, PER_PRODUCER);
-        ck_assert_int_eq(streams[i].disorder, 0);
-    }
-    pthread_barrier_destroy(&barrier);
-    if (epfd >= 0)
-        close(epfd);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-/* ---- one at a time --------------------------------------------------- */
+/* ---- one at a time ------------------------------------------------------ */
 
 typedef struct nest {
     stator_dispatcher_t *outer;
@@ -519,7 +336,7 @@ START_TEST(out_of_descriptors_is_an_error)
 }
 END_TEST
 
-/* ---- closing --------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 START_TEST(closing_waits_for_the_last_reference)
 {
@@ -711,6 +528,7 @@ START_TEST(closed_while_others_settle_into_it)
     pthread_barrier_init(&barrier, NULL, 4);
     for (int round = 0; round < ROUNDS / 40; round++) {
         stator_dispatcher_t *d = dispatcher_new();
+        int heir;
 
         memset(probes, 0, sizeof probes);
         for (int i = 0; i < CROWD; i++) {
@@ -728,8 +546,11 @@ START_TEST(closed_while_others_settle_into_it)
             sched_yield();
         }
         stator_dispatcher_unref(d);
+        heir = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         for (int i = 0; i < 3; i++)
             thread_join(threads[i]);
+        ck_assert_msg(heir >= 0 && !readable(heir), "written after closing");
+        close(heir);
         for (int i = 0; i < CROWD; i++) {
             ck_assert_int_eq(probes[i].freed, 1 + i % 2);
             ck_assert_int_le(probes[i].ran, 1 + i % 2);
@@ -741,230 +562,7 @@ START_TEST(closed_while_others_settle_into_it)
 }
 END_TEST
 
-/* ---- run_once, run_until --------------------------------------------- */
-
-START_TEST(run_once_without_work)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    int64_t start = now_ms();
-
-    ck_assert_int_eq(stator_dispatcher_run_once(d, 0), 0);
-    ck_assert_int_eq(stator_dispatcher_run_once(d, 50), 0);
-    ck_assert_msg(now_ms() - start >= 49, "came back before its time");
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-START_TEST(run_once_runs_all_that_are_ready)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    stator_future_t *f = future_done(1);
-    probe_t probe = {0};
-
-    attach(f, d, &probe, 20);
-    ck_assert_int_eq(stator_dispatcher_run_once(d, _i == 0 ? 0 : -1), 20);
-    ck_assert_int_eq(probe.ran, 20);
-    ck_assert(!readable(stator_dispatcher_fd(d)));
-    stator_future_unref(f);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-typedef struct sleeper {
-    stator_dispatcher_t *dispatcher;
-    stator_future_t *future; /* NULL: run_once */
-    atomic_int tid;
-    int rc;
-} sleeper_t;
-
-static void *sleeper_main(void *arg)
-{
-    sleeper_t *sleeper = arg;
-
-    tell_tid(&sleeper->tid);
-    if (sleeper->future == NULL)
-        sleeper->rc = stator_dispatcher_run_once(sleeper->dispatcher, -1);
-    else
-        sleeper->rc = stator_dispatcher_run_until(sleeper->dispatcher,
-                                                  sleeper->future, -1);
-    return NULL;
-}
-
-START_TEST(run_once_is_woken_by_settling)
-{
-    sleeper_t sleeper = {.dispatcher = dispatcher_new(), .rc = -1};
-    pair_t p = pair_new();
-    probe_t probe = {0};
-    pthread_t thread;
-
-    attach(p.future, sleeper.dispatcher, &probe, 1);
-    thread = thread_start(sleeper_main, &sleeper);
-    until_asleep(&sleeper.tid);
-    ck_assert(pair_resolve(&p, 1));
-    thread_join(thread);
-    ck_assert_int_eq(sleeper.rc, 1);
-    ck_assert_int_eq(probe.ran, 1);
-    ck_assert(pthread_equal(probe.thread, thread));
-    pair_free(&p);
-    stator_dispatcher_unref(sleeper.dispatcher);
-}
-END_TEST
-
-/* Nothing of this dispatcher's becomes ready: the settling itself must wake. */
-START_TEST(run_until_is_woken_by_settling)
-{
-    sleeper_t sleeper = {.dispatcher = dispatcher_new(), .rc = -1};
-    pair_t p = pair_new();
-    pthread_t thread;
-
-    sleeper.future = p.future;
-    thread = thread_start(sleeper_main, &sleeper);
-    until_asleep(&sleeper.tid);
-    if (_i == 0)
-        ck_assert(pair_resolve(&p, 1));
-    else if (_i == 1)
-        ck_assert(pair_fail(&p, 1));
-    else
-        ck_assert(stator_future_cancel(p.future));
-    thread_join(thread);
-    ck_assert_int_eq(sleeper.rc, 0);
-    pair_free(&p);
-    stator_dispatcher_unref(sleeper.dispatcher);
-}
-END_TEST
-
-START_TEST(run_until_settled_returns_at_once)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    stator_future_t *f = future_in(_i, 1);
-
-    ck_assert_int_eq(stator_dispatcher_run_until(d, f, 0), 0);
-    ck_assert_int_eq(stator_dispatcher_run_until(d, f, -1), 0);
-    stator_future_unref(f);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-START_TEST(run_until_times_out)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    pair_t p = pair_new();
-    int64_t start = now_ms();
-    probe_t probe = {0};
-
-    ck_assert_int_eq(stator_dispatcher_run_until(d, p.future, 0), -ETIMEDOUT);
-    ck_assert_int_eq(stator_dispatcher_run_until(d, p.future, 50),
-                     -ETIMEDOUT);
-    ck_assert_msg(now_ms() - start >= 49, "came back before its time");
-
-    /* It leaves nothing behind: neither a pointer nor a wrong count. */
-    attach(p.future, d, &probe, 1);
-    ck_assert(pair_resolve(&p, 1));
-    pair_free(&p);
-    ck_assert_int_ge(dispatch_all(d), 1);
-    ck_assert_int_eq(probe.ran, 1);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-START_TEST(run_until_after_a_time_out_leaves_no_pointer)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    pair_t p = pair_new();
-
-    for (int i = 0; i < 100; i++)
-        ck_assert_int_eq(stator_dispatcher_run_until(d, p.future, 0),
-                         -ETIMEDOUT);
-    stator_dispatcher_unref(d);
-    ck_assert(pair_resolve(&p, 1));
-    pair_free(&p);
-}
-END_TEST
-
-START_TEST(run_until_runs_what_is_needed)
-{
-    breeder_t breeder = {dispatcher_new(), 50};
-    stator_dispatcher_t *d = breeder.dispatcher;
-    stator_future_t *f = future_done(7), *chain = stator_future_ref(f), *next;
-    link_t links[20] = {{0}};
-
-    ck_assert_int_eq(stator_future_then(f, d, then_breed, &breeder), 0);
-    for (int i = 0; i < 20; i++) {
-        next = stator_future_chain(chain, d, link_fn, &links[i]);
-        stator_future_unref(chain);
-        chain = next;
-    }
-    ck_assert_int_eq(stator_dispatcher_run_until(d, chain, PATIENCE_MS), 0);
-    assert_done(chain, 7);
-    for (int i = 0; i < 20; i++)
-        ck_assert_int_eq(links[i].ran, 1);
-    stator_future_unref(chain);
-    stator_future_unref(f);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-/* What it needs for itself is not among the continuations that are counted. */
-START_TEST(run_until_adds_nothing_to_the_count)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    stator_future_t *source = future_done(1), *f;
-    link_t link = {0};
-    probe_t probe = {0};
-
-    f = stator_future_chain(source, d, link_fn, &link);
-    ck_assert_int_eq(stator_dispatcher_run_until(d, f, PATIENCE_MS), 0);
-    if (_i == 0) {
-        ck_assert_int_eq(stator_dispatcher_dispatch(d, 0), 0);
-    } else {
-        int64_t start = now_ms();
-
-        ck_assert_int_eq(stator_dispatcher_run_once(d, 50), 0);
-        ck_assert_msg(now_ms() - start >= 49, "came back before its time");
-    }
-    attach(f, d, &probe, 3);
-    ck_assert_int_eq(stator_dispatcher_run_once(d, PATIENCE_MS), 3);
-    stator_future_unref(f);
-    stator_future_unref(source);
-    stator_dispatcher_unref(d);
-}
-END_TEST
-
-START_TEST(run_until_outlives_its_dispatcher)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    closer_t closer = {.dispatcher = d};
-    stator_future_t *source = future_done(1), *f;
-    pair_t p = pair_new();
-    link_t link = {0};
-
-    f = stator_future_chain(p.future, d, link_fn, &link);
-    ck_assert_int_eq(stator_future_then(source, d, then_close, &closer), 0);
-    /* Closing it settles the chain, and that was what was asked for. */
-    ck_assert_int_eq(stator_dispatcher_run_until(d, f, PATIENCE_MS), 0);
-    assert_stator_error(f, STATOR_ERROR_CLOSED);
-    stator_future_unref(f);
-    stator_future_unref(source);
-    pair_free(&p);
-}
-END_TEST
-
-START_TEST(run_until_does_not_wait_for_a_closed_one)
-{
-    stator_dispatcher_t *d = dispatcher_new();
-    closer_t closer = {.dispatcher = d};
-    stator_future_t *source = future_done(1);
-    pair_t p = pair_new();
-
-    ck_assert_int_eq(stator_future_then(source, d, then_close, &closer), 0);
-    ck_assert_int_lt(stator_dispatcher_run_until(d, p.future, -1), 0);
-    assert_state(p.future, STATOR_FUTURE_PENDING);
-    stator_future_unref(source);
-    pair_free(&p);
-}
-END_TEST
-
-/* ---- the adapter's slot ---------------------------------------------- */
+/* ---- the adapter's slot ------------------------------------------------- */
 
 static int slot_fd, slot_open, slot_freed;
 static void *slot_seen;
@@ -1050,11 +648,6 @@ SUITE(dispatcher)
     tcase_add_test(tc, null_dispatcher_is_no_crash);
     tcase_add_test(tc, out_of_descriptors_is_an_error);
 
-    TCase *wake = suite_case("dispatcher_wake_ups");
-    tcase_add_test(wake, burst_is_one_edge);
-    tcase_add_loop_test(wake, no_wake_up_is_lost, 0,
-                        (int)(sizeof consumers / sizeof consumers[0]));
-
     TCase *busy = suite_case("dispatcher_busy");
     tcase_add_test(busy, dispatch_does_not_nest);
     tcase_add_test(busy, second_thread_is_told_busy);
@@ -1067,20 +660,6 @@ SUITE(dispatcher)
     tcase_add_test(closing, attaching_to_a_closed_one_is_refused);
     tcase_add_test(closing, closed_by_another_thread_while_it_dispatches);
     tcase_add_test(closing, closed_while_others_settle_into_it);
-
-    TCase *run = suite_case("dispatcher_run");
-    tcase_add_test(run, run_once_without_work);
-    tcase_add_loop_test(run, run_once_runs_all_that_are_ready, 0, 2);
-    tcase_add_test(run, run_once_is_woken_by_settling);
-    tcase_add_loop_test(run, run_until_is_woken_by_settling, 0, 3);
-    tcase_add_loop_test(run, run_until_settled_returns_at_once,
-                        STATOR_FUTURE_DONE, STATOR_FUTURE_CANCELLED + 1);
-    tcase_add_test(run, run_until_times_out);
-    tcase_add_test(run, run_until_after_a_time_out_leaves_no_pointer);
-    tcase_add_test(run, run_until_runs_what_is_needed);
-    tcase_add_loop_test(run, run_until_adds_nothing_to_the_count, 0, 2);
-    tcase_add_test(run, run_until_outlives_its_dispatcher);
-    tcase_add_test(run, run_until_does_not_wait_for_a_closed_one);
 
     TCase *slot = suite_case("dispatcher_adapter");
     tcase_add_test(slot, adapter_slot_holds_one);

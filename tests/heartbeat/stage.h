@@ -5,6 +5,7 @@
 #define STATOR_TESTS_STAGE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include <stator/stator.h>
 
@@ -24,6 +25,7 @@ typedef struct stage {
     stator_client_t *client;
     stator_collection_t *collection;
     pthread_t threads[2];
+    sem_t room;
     int arrived, done, dropped; /* continuations; of them DONE; freed only */
     bool closing, closed;
     int act;       /* which part of the scene */

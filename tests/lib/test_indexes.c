@@ -22,7 +22,7 @@ START_TEST(a_name_is_made_of_the_key)
     const bson_t *models[] = {
         J("{'key': {'a': 1, 'b': -1}}"),
         J("{'key': {'c': 1.0}, 'unique': true}"),
-        J("{'key': {'d': 'hashed'}}"),
+        J("{'key': {'d': '2dsphere'}}"),
         J("{'key': {'e': 1}, 'name': 'mine'}"),
     };
     stator_future_t *f;
@@ -31,7 +31,7 @@ START_TEST(a_name_is_made_of_the_key)
                                               NULL));
     ck_at(stator_future_reply(f), "names.0", "'a_1_b_-1'");
     ck_at(stator_future_reply(f), "names.1", "'c_1'");
-    ck_at(stator_future_reply(f), "names.2", "'d_hashed'");
+    ck_at(stator_future_reply(f), "names.2", "'d_2dsphere'");
     ck_at(stator_future_reply(f), "names.3", "'mine'");
     ck_assert_int_eq(n_indexes(s), 5); /* and that on _id */
     stage_free(s);

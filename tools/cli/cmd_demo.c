@@ -80,7 +80,8 @@ static const struct argp argp = {
            "server allows that.\n"
            "\n"
            "The heartbeat on the terminal: . on time, o later than 20 ms, "
-           "O than 50 ms, # than 100 ms.",
+           "O than 50 ms, # than 100 ms; then the longest so far, and how many "
+           "queries are answered.",
     .children = (const struct argp_child[]){{&settings_argp, 0, 0, 0}, {0}}};
 
 void demo_begin(demo_t *demo, demo_part_t *part)
@@ -102,6 +103,8 @@ void demo_end(demo_t *demo, demo_part_t *part)
 
 void demo_answer(demo_part_t *part, int64_t found)
 {
+    if (part->took != 0)
+        return; /* too late for this part's figures */
     part->answered++;
     part->found += found;
     /* All were asked for at the beginning. */
@@ -124,7 +127,7 @@ void demo_show(demo_t *demo, demo_part_t *part)
         return;
     part->shown = now;
     snprintf(line, sizeof line,
-             "%-14s %5.1f s  heartbeat [%s] longest %s  %d of %d answered",
+             "%-14s %5.1f s  [%s] longest %-8s %d of %d",
              part->title, (double)(now - part->began) / 1e6,
              demo->heartbeat.trace, table_ms(demo->heartbeat.longest),
              part->answered, demo->n);
@@ -184,22 +187,22 @@ static void print_conclusion(const demo_part_t parts[2])
 
     putchar('\n');
     if (wait < 1.5) {
-        printf("This time the heartbeat waited up to %s with futures and up "
-               "to %s with blocking calls: no great difference; the machine "
-               "is busy, or the queries are quick.\n",
+        printf("This time the heartbeat waited up to %s with futures\n"
+               "and up to %s with blocking calls: no great difference;\n"
+               "the machine is busy, or the queries are quick.\n",
                table_ms(a->longest), table_ms(b->longest));
         return;
     }
-    printf("%sWith futures the heartbeat never waited longer than %s; with "
-           "blocking calls in the loop it waited up to %s, %s times as "
+    printf("%sWith futures the heartbeat never waited longer than %s;\n"
+           "with blocking calls in the loop it waited up to %s, %s times as "
            "long",
            say_style(stdout, STYLE_BOLD), table_ms(a->longest),
            table_ms(b->longest), table_number(wait, wait < 10 ? 1 : 0));
     if (rate >= 1.05)
-        printf(", and the queries were answered at %.1f times the rate.",
+        printf(",\nand the queries were answered at %.1f times the rate.",
                rate);
     else
-        printf("; the queries went at %.0f %% of the rate.", rate * 100);
+        printf(";\nthe queries went at %.0f %% of the rate.", rate * 100);
     printf("%s\n", say_plain(stdout));
 }
 

@@ -182,10 +182,9 @@ static int print_batch(session_t *session, stator_cursor_t *cursor,
     if (code == EX_OK)
         code = session_explain(what, future);
     *more = code == EX_OK && stator_future_count(future) > 0;
-    for (int64_t i = 0; *more && i < stator_future_count(future); i++) {
-        if (!output_add(output, stator_future_document_at(future, (size_t)i)))
-            code = EX_SOFTWARE;
-    }
+    for (int64_t i = 0; code == EX_OK && i < stator_future_count(future); i++)
+        code = output_add(output,
+                          stator_future_document_at(future, (size_t)i));
     stator_future_unref(future);
     return code == EX_OK ? output_flush(output) : code;
 }

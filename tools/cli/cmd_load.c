@@ -143,6 +143,8 @@ static void print_summary(const load_t *load)
     const load_counts_t *c = &load->counts;
     bson_string_t *text = bson_string_new(NULL);
 
+    if (interrupt_count() > 0)
+        bson_string_append(text, "interrupted: ");
     bson_string_append_printf(text, "%s read, %s written",
                               table_number((double)c->read, 0),
                               table_number((double)c->written, 0));

@@ -39,6 +39,7 @@ typedef struct demo {
     query_t *queries;
     int n;
     int slow;       /* queries to slow down; 0: the server will not */
+    bool armed;     /* the fail point has been set */
     int slow_every; /* the fail point is set again every so many */
     int slow_ms;
     int seconds; /* limit of each part */
@@ -52,7 +53,7 @@ void demo_tidy(demo_t *demo);
 
 /* {configureFailPoint: "failCommand", ..}: slow down the next `times`
  * queries; 0 switches it off.  To be destroyed. */
-bson_t *demo_fail_point(const demo_t *demo, int times);
+bson_t *demo_fail_point(demo_t *demo, int times);
 
 /* How many queries to slow down from query `i` on; 0: none. */
 int demo_slow_at(const demo_t *demo, int i);

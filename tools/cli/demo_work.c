@@ -12,10 +12,11 @@
 
 enum { SAMPLE = 200 };
 
-bson_t *demo_fail_point(const demo_t *demo, int times)
+bson_t *demo_fail_point(demo_t *demo, int times)
 {
     if (times == 0)
         return BCON_NEW("configureFailPoint", "failCommand", "mode", "off");
+    demo->armed = true;
     return BCON_NEW("configureFailPoint", "failCommand", "mode", "{",
                     "times", BCON_INT32(times), "}", "data", "{",
                     "failCommands", "[", "find", "aggregate", "]",
@@ -172,7 +173,7 @@ void demo_tidy(demo_t *demo)
 {
     bson_t *off = demo_fail_point(demo, 0);
 
-    if (demo->slow > 0 && demo->session.client != NULL) {
+    if (demo->armed) {
         stator_future_t *future = stator_client_command(
             demo->session.client, "admin", off, NULL);
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HEARTBEAT_MS = 10, HEARTBEAT_TRACE = 32 };
+enum { HEARTBEAT_MS = 10, HEARTBEAT_TRACE = 24 };
 
 typedef struct heartbeat {
     int fd; /* a timerfd: readable when the next tick is due */

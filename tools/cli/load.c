@@ -40,11 +40,14 @@ static int drop(load_t *load)
     bson_error_t error;
     int code = EX_OK;
 
-    if (!session_await(&load->session, future))
+    if (!session_await(&load->session, future)) {
+        say_error("interrupted: nothing was read; the collection may have "
+                  "been dropped");
         code = interrupt_exit();
-    else if (stator_future_error(future, &error) &&
-             error.code != SERVER_NAMESPACE_NOT_FOUND)
+    } else if (stator_future_error(future, &error) &&
+             error.code != SERVER_NAMESPACE_NOT_FOUND) {
         code = session_explain("--drop", future);
+    }
     stator_future_unref(future);
     return code;
 }

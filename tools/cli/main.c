@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "redact.h"
+#include "session.h"
 
 static const struct {
     const char *name;
@@ -200,5 +201,7 @@ int main(int argc, char **argv)
         say_error("writing the output failed");
         code = EX_IOERR;
     }
+    if (session_leaves_threads())
+        _Exit(code);
     return code;
 }

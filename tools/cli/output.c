@@ -13,6 +13,9 @@
 #include "cli.h"
 #include "interrupt.h"
 
+/* Enough for few system calls, and little beside a batch. */
+enum { FLUSH_BYTES = 64 * 1024 };
+
 void output_init(output_t *output, session_t *session, bool canonical)
 {
     *output = (output_t){.session = session, .canonical = canonical};
@@ -38,23 +41,6 @@ static bool append(output_t *output, const char *text, size_t length)
     memcpy(output->buffer + output->used, text, length);
     output->used += length;
     return true;
-}
-
-bool output_add(output_t *output, const bson_t *document)
-{
-    size_t length;
-    char *json = output->canonical
-                     ? bson_as_canonical_extended_json(document, &length)
-                     : bson_as_relaxed_extended_json(document, &length);
-    bool good = json != NULL && append(output, json, length) &&
-                append(output, "\n", 1);
-
-    bson_free(json);
-    output->documents++;
-    if (!good)
-        say_error("a document can not be shown: it is corrupt, or memory "
-                  "is short");
-    return good;
 }
 
 static size_t piece(size_t left)
@@ -91,6 +77,25 @@ int output_flush(output_t *output)
     }
     output->used = 0;
     return EX_OK;
+}
+
+int output_add(output_t *output, const bson_t *document)
+{
+    size_t length;
+    char *json = output->canonical
+                     ? bson_as_canonical_extended_json(document, &length)
+                     : bson_as_relaxed_extended_json(document, &length);
+    bool good = json != NULL && append(output, json, length) &&
+                append(output, "\n", 1);
+
+    bson_free(json);
+    if (!good) {
+        say_error("a document can not be shown: it is corrupt, or memory "
+                  "is short");
+        return EX_SOFTWARE;
+    }
+    output->documents++;
+    return output->used < FLUSH_BYTES ? EX_OK : output_flush(output);
 }
 
 bool output_is_broken(void)

@@ -19,8 +19,9 @@ typedef struct output {
 void output_init(output_t *output, session_t *session, bool canonical);
 void output_clear(output_t *output);
 
-/* Add one document; it waits in memory until output_flush. */
-bool output_add(output_t *output, const bson_t *document);
+/* Add one document; it may wait in memory until output_flush.  EX_OK or an
+ * exit code. */
+int output_add(output_t *output, const bson_t *document);
 
 /* Write all that waits, no faster than it is read.  EX_OK or an exit code,
  * EXIT_PIPE when the reader has gone. */

@@ -135,10 +135,29 @@ int session_open(session_t *session, const settings_t *settings,
     return EX_OK;
 }
 
+static bool leaves_threads;
+
+bool session_leaves_threads(void)
+{
+    return leaves_threads;
+}
+
+/* {"leaked": [..]}: what still sits in the driver. */
+static bool is_clean(const stator_future_t *closed)
+{
+    const bson_t *reply = stator_future_reply(closed);
+    bson_iter_t at, leaked;
+
+    return stator_future_poll(closed) == STATOR_FUTURE_DONE &&
+           (reply == NULL || !bson_iter_init_find(&at, reply, "leaked") ||
+            !bson_iter_recurse(&at, &leaked) || !bson_iter_next(&leaked));
+}
+
 void session_close(session_t *session, bool now)
 {
     bson_t opts = BSON_INITIALIZER;
 
+    now = now || interrupt_count() > 0;
     stator_collection_unref(session->collection);
     if (session->client != NULL) {
         stator_future_t *closed;
@@ -148,6 +167,7 @@ void session_close(session_t *session, bool now)
         closed = stator_client_close(session->client, &opts);
         stator_dispatcher_run_until(session->dispatcher, closed,
                                     CLOSE_MS + 1000);
+        leaves_threads = !is_clean(closed);
         stator_future_unref(closed);
         stator_client_unref(session->client);
     }

@@ -27,8 +27,12 @@ typedef struct session {
 int session_open(session_t *session, const settings_t *settings,
                  const char *collection);
 
-/* Drain, unless `now`: then what is under way is given up. */
+/* Drain, unless `now` or after Ctrl-C: then what is under way is given up. */
 void session_close(session_t *session, bool now);
+
+/* After a close: does a thread still sit in the driver?  Then exit(3) would
+ * take OpenSSL away from under it. */
+bool session_leaves_threads(void);
 
 /* Wait until something happens, at most `timeout_ms` (-1: no limit), and run
  * what is ready.  true: `fd` is (-1: none). */

@@ -225,7 +225,7 @@ char *settings_db(const settings_t *settings, const char **origin)
 static void append_number(bson_t *opts, const char *key, const char *text)
 {
     if (text != NULL)
-        BSON_APPEND_INT32(opts, key, atoi(text));
+        BSON_APPEND_INT32(opts, key, (int32_t)strtol(text, NULL, 10));
 }
 
 static void append_text(bson_t *opts, const char *key, const char *text)
