@@ -105,10 +105,13 @@ static bool failed_at_home(const struct stc_call *call)
     case MONGOC_ERROR_CLIENT:
     case MONGOC_ERROR_COMMAND:
     case MONGOC_ERROR_BSON:
-    case BSON_ERROR_INVALID:
+    case BSON_ERROR_INVALID: /* the same number as MONGOC_ERROR_PROTOCOL */
     case STATOR_ERROR_DOMAIN:
         /* Some verbs send several messages, and the fault can lie in a later
          * one. */
+        if (error->domain == MONGOC_ERROR_PROTOCOL &&
+            error->code == MONGOC_ERROR_PROTOCOL_INVALID_REPLY)
+            return false;
         return call->n_arguments <= 1 || !call->result->has_reply ||
                bson_empty(&call->result->reply);
     default:

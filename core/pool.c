@@ -143,6 +143,20 @@ static bool knows_a_server(mongoc_client_t *client)
     return known;
 }
 
+/* Can the server be told of the end, on this very client?  The driver does
+ * not connect for that, and warns on stderr when it can not. */
+static bool can_say_goodbye(mongoc_client_t *client)
+{
+    bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
+    bson_error_t error;
+    bool ok = knows_a_server(client) &&
+              mongoc_client_command_simple(client, "admin", ping, NULL, NULL,
+                                           &error);
+
+    bson_destroy(ping);
+    return ok;
+}
+
 void stc_pool_close(struct stc_pool *p, bool quick)
 {
     /* With a client out it would crash or hang; then it is left as it is. */
@@ -152,7 +166,7 @@ void stc_pool_close(struct stc_pool *p, bool quick)
         if (client != NULL) {
             /* It empties the pool of sessions that destroy would end one by
              * one on a server that can not be reached. */
-            if (quick || !knows_a_server(client))
+            if (quick || !can_say_goodbye(client))
                 mongoc_client_reset(client);
             mongoc_client_pool_push(p->pool, client);
         }

@@ -174,7 +174,10 @@ struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
                 stc_op_unref(before);
             if (more)
                 wake_one(q);
-            stf_futex_wait(&q->inbox_word, word, STF_NO_DEADLINE);
+            if (sorted)
+                stf_futex_wait(&q->inbox_word, word, STF_NO_DEADLINE);
+            else
+                sched_yield();
             continue;
         }
         atomic_fetch_add(&q->idle, 1);

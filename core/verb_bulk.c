@@ -108,9 +108,8 @@ static bool split_opts(struct stc_call *call, bson_t *opts, bool *bypass)
             *bypass = bson_iter_bool(&i);
         } else {
             bson_destroy(opts);
-            return stc_verb_fault(call, "bulk_write: "
-                                        "bypassDocumentValidation must be a "
-                                        "bool");
+            return stc_verb_fault(call, "opts: bypassDocumentValidation must "
+                                        "be a bool");
         }
     }
     return true;
@@ -140,9 +139,9 @@ static bool add_all(struct stc_call *call, mongoc_bulk_operation_t *bulk)
         if (added)
             continue;
         if (of_opts(error.message) != NULL)
-            return stc_verb_fault(call, "bulk_write: %s",
+            return stc_verb_fault(call, "opts: %s",
                                   of_opts(error.message));
-        return stc_verb_fault(call, "bulk_write: models[%zu]: %s", n,
+        return stc_verb_fault(call, "models[%zu]: %s", n,
                               error.message);
     }
     return true;

@@ -25,8 +25,8 @@ static bool append_cursor(struct stc_call *call, bool ignores_zero,
     if (has_size) {
         size = bson_iter_as_int64(&i);
         if (!BSON_ITER_HOLDS_NUMBER(&i) || size < 0 || size > INT32_MAX)
-            return stc_verb_fault(call, "batchSize must be an integer of 0 "
-                                        "or more");
+            return stc_verb_fault(call, "opts: batchSize must be an integer "
+                                        "of 0 or more");
     }
     BSON_APPEND_DOCUMENT_BEGIN(command, "cursor", &cursor);
     if (has_size && !(ignores_zero && size == 0))

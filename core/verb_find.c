@@ -36,10 +36,10 @@ static bool append_limit(struct stc_call *call, bool one, bson_t *command)
 
     if (!one && bson_iter_init_find(&i, &call->opts, "limit")) {
         if (!BSON_ITER_HOLDS_NUMBER(&i))
-            return stc_verb_fault(call, "find: limit must be a number");
+            return stc_verb_fault(call, "opts: limit must be a number");
         limit = bson_iter_as_int64(&i);
         if (limit == INT64_MIN)
-            return stc_verb_fault(call, "find: limit is out of range");
+            return stc_verb_fault(call, "opts: limit is out of range");
         single_batch = limit < 0; /* what a negative one means */
         if (single_batch)
             limit = -limit;
@@ -67,9 +67,9 @@ static bool make_command(struct stc_call *call, bool one, bson_t *command,
         const char *key = bson_iter_key(&i);
 
         if (key[0] == '$' || key[0] == '\0')
-            return stc_verb_fault(call, "find: \"%s\" is no option", key);
+            return stc_verb_fault(call, "opts: \"%s\" is no option", key);
         if (strcmp(key, "exhaust") == 0 && bson_iter_as_bool(&i))
-            return stc_verb_fault(call, "find: exhaust is not supported");
+            return stc_verb_fault(call, "opts: exhaust is not supported");
         switch (place_of(key, one)) {
         case IN_COMMAND:
             bson_append_iter(command, NULL, -1, &i);

@@ -15,7 +15,7 @@ static bool as_document(struct stc_call *call, const bson_iter_t *i,
     uint32_t length;
 
     if (!BSON_ITER_HOLDS_DOCUMENT(i))
-        return stc_verb_fault(call, "%s must be a document",
+        return stc_verb_fault(call, "opts: %s must be a document",
                               bson_iter_key(i));
     bson_iter_document(i, &length, &data);
     return bson_init_static(view, data, length);
@@ -42,20 +42,20 @@ static bool take_option(struct stc_call *call, const bson_iter_t *i,
         if (strcmp(which, "after") == 0)
             *flags |= MONGOC_FIND_AND_MODIFY_RETURN_NEW;
         else if (strcmp(which, "before") != 0)
-            return stc_verb_fault(call, "returnDocument must be \"before\" "
-                                        "or \"after\"");
+            return stc_verb_fault(call, "opts: returnDocument must be "
+                                        "\"before\" or \"after\"");
         return true;
     }
     if (strcmp(key, "upsert") == 0) {
         if (!BSON_ITER_HOLDS_BOOL(i))
-            return stc_verb_fault(call, "upsert must be a bool");
+            return stc_verb_fault(call, "opts: upsert must be a bool");
         if (bson_iter_bool(i))
             *flags |= MONGOC_FIND_AND_MODIFY_UPSERT;
         return true;
     }
     if (strcmp(key, "bypassDocumentValidation") == 0) {
         if (!BSON_ITER_HOLDS_BOOL(i))
-            return stc_verb_fault(call, "%s must be a bool", key);
+            return stc_verb_fault(call, "opts: %s must be a bool", key);
         return mongoc_find_and_modify_opts_set_bypass_document_validation(
             opts, bson_iter_bool(i));
     }

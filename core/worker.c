@@ -159,12 +159,13 @@ static void *worker_main(void *arg)
 
     stf_thread()->is_ours = true;
     while ((op = stc_queue_take(&w->client->queue, w)) != NULL) {
-        if (op->is_request)
-            stc_cursor_run(w, op);
-        else
+        if (op->is_request) {
+            stc_cursor_run(w, op); /* it may be in other hands by now */
+        } else {
             run(w, op);
-        STF_STORE(&op->returned, 1u, release);
-        stc_op_drop_bytes(op);
+            stc_op_drop_bytes(op);
+            STF_STORE(&op->returned, 1u, release);
+        }
         if (atomic_load(&w->client->closing))
             stc_keeper_wake(&w->client->keeper);
     }

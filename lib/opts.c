@@ -8,6 +8,8 @@
 
 #include "lib/document.h"
 
+enum { KEYS_MAX = 256 };
+
 #define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
 
 /* ---- readPreference, readConcern, writeConcern ------------------------- */
@@ -246,10 +248,28 @@ static unsigned own_key_find(const char *name)
     return k;
 }
 
+/* A key given twice would be a leak in the driver, or a choice of ours. */
+static bool keys_check(const bson_t *opts, char *problem)
+{
+    bson_iter_t i, earlier;
+    unsigned n = 0;
+
+    if (!bson_iter_init(&i, opts))
+        return true;
+    while (bson_iter_next(&i)) {
+        if (++n > KEYS_MAX)
+            return FAULT("opts has more than %d keys", KEYS_MAX);
+        bson_iter_init(&earlier, opts);
+        while (bson_iter_next(&earlier) && earlier.off < i.off)
+            if (strcmp(bson_iter_key(&earlier), bson_iter_key(&i)) == 0)
+                return FAULT("%s is given twice", bson_iter_key(&i));
+    }
+    return true;
+}
+
 bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
                     char *problem)
 {
-    unsigned seen = 0;
     bson_iter_t i;
 
     out->timeout_ms = 0;
@@ -259,8 +279,10 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
     out->max_bytes = 0;
     out->has_own = false;
     bson_init(&out->read_preference);
-    if (opts == NULL || !bson_iter_init(&i, opts))
+    if (opts == NULL)
         return true;
+    if (!keys_check(opts, problem) || !bson_iter_init(&i, opts))
+        return false;
     while (bson_iter_next(&i)) {
         unsigned k = own_key_find(bson_iter_key(&i));
 
@@ -269,9 +291,6 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
         out->has_own = true;
         if (own_keys[k].of_cursors && !is_cursor)
             return FAULT("%s is an option of cursors only", own_keys[k].name);
-        if (seen & 1u << k)
-            return FAULT("%s is given twice", own_keys[k].name);
-        seen |= 1u << k;
         if (!own_keys[k].parse(&i, out, problem))
             return false;
     }
@@ -311,6 +330,8 @@ bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
 {
     bson_iter_t i;
 
+    if (!keys_check(opts, problem))
+        return false;
     if (bson_iter_init(&i, opts))
         while (bson_iter_next(&i))
             if (!handle_key_check(&i, problem))
@@ -322,7 +343,6 @@ bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
                 bson_append_iter(out, NULL, -1, &i);
     if (bson_iter_init(&i, opts))
         while (bson_iter_next(&i))
-            if (!bson_has_field(out, bson_iter_key(&i)))
-                bson_append_iter(out, NULL, -1, &i);
+            bson_append_iter(out, NULL, -1, &i);
     return true;
 }

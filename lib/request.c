@@ -83,6 +83,8 @@ bool stl_request_check_array(struct stl_request *r, const char *name,
 
 /* ---- the run of bytes -------------------------------------------------- */
 
+enum { BYTES_MIN = 64 }; /* for opts and a small document at one go */
+
 void stl_request_reserve(struct stl_request *r, size_t size)
 {
     size_t wanted = r->core.n_bytes + size;
@@ -90,6 +92,8 @@ void stl_request_reserve(struct stl_request *r, size_t size)
 
     if (!stl_request_is_sound(r) || wanted <= r->capacity)
         return;
+    if (wanted < BYTES_MIN)
+        wanted = BYTES_MIN;
     /* At least half as much again, so that n steps copy O(n). */
     if (r->capacity != 0 && wanted < r->capacity + r->capacity / 2)
         wanted = r->capacity + r->capacity / 2;

@@ -33,7 +33,7 @@ static void free_future(void *what)
     stator_future_unref(what);
 }
 
-/* ---- stages ---------------------------------------------------------------- */
+/* ---- stages ------------------------------------------------------------ */
 
 const char *lib_server(void)
 {
@@ -96,7 +96,7 @@ void stage_free(stage_t *s)
     free(s);
 }
 
-/* ---- documents ---------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------- */
 
 const bson_t *J(const char *format, ...)
 {
@@ -141,7 +141,7 @@ const bson_t *lib_corrupt(void)
     return keep(b, free_bson);
 }
 
-/* ---- futures ----------------------------------------------------------------- */
+/* ---- futures ----------------------------------------------------------- */
 
 static void wait_for(stator_future_t *f)
 {
@@ -202,7 +202,7 @@ void faulty_cursor(stator_cursor_t *cursor, const char *text)
     stator_cursor_unref(cursor);
 }
 
-/* ---- values ------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------ */
 
 const char *at(const bson_t *document, const char *path)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_client.c - the verbs of a client, and its arguments. */
 #include <mongoc/mongoc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/lib/support.h"
 
@@ -238,6 +240,53 @@ START_TEST(after_close_every_call_fails)
 }
 END_TEST
 
+/* What a child does with what it has inherited; 0: all is well. */
+static int child_of(stage_t *s, stator_cursor_t *cursor)
+{
+    stator_future_t *f = stator_client_ping(s->client, NULL);
+    bson_error_t error = {0};
+
+    if (stator_future_wait(f, 1000) != 0 || !stator_future_error(f, &error) ||
+        error.code != STATOR_ERROR_FORKED)
+        return 1;
+    stator_future_unref(f);
+    f = stator_cursor_next(cursor);
+    if (stator_future_wait(f, 1000) != 0 || !stator_future_error(f, &error) ||
+        error.code != STATOR_ERROR_FORKED)
+        return 2;
+    stator_future_unref(f);
+    stator_cursor_unref(cursor);
+    stator_collection_unref(s->collection);
+    stator_database_unref(s->database);
+    stator_client_unref(s->client);
+    return 0;
+}
+
+START_TEST(a_child_gets_errors_and_may_give_everything_back)
+{
+    NEED_SERVER();
+    stage_t *s = stage_live();
+    stator_cursor_t *cursor;
+    int status;
+    pid_t child;
+
+    done(stator_collection_insert_one(s->collection, J("{}"), NULL));
+    cursor = stator_collection_find(s->collection, NULL, NULL);
+    child = fork();
+    if (child == 0) {
+        alarm(20); /* a hang is a failure */
+        _exit(child_of(s, cursor));
+    }
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    counts(stator_cursor_to_list(cursor, 0), 1);
+    stator_cursor_unref(cursor);
+    stage_free(s);
+}
+END_TEST
+
 START_TEST(the_version_is_that_of_the_headers)
 {
     ck_assert_str_eq(stator_version(), STATOR_VERSION_STRING);
@@ -256,5 +305,6 @@ SUITE(client)
     tcase_add_test(tc, a_client_needs_a_uri_and_sound_opts);
     tcase_add_test(tc, a_wrong_close_closes_nothing);
     tcase_add_test(tc, after_close_every_call_fails);
+    tcase_add_test(tc, a_child_gets_errors_and_may_give_everything_back);
     tcase_add_test(tc, the_version_is_that_of_the_headers);
 }

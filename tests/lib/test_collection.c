@@ -21,7 +21,7 @@ static void fill(stage_t *s, int n)
     free(documents);
 }
 
-/* ---- writes ----------------------------------------------------------------- */
+/* ---- writes ------------------------------------------------------------ */
 
 START_TEST(insert_one_gives_an_id)
 {
@@ -317,7 +317,7 @@ START_TEST(a_document_too_large_fails_and_the_worker_goes_on)
 }
 END_TEST
 
-/* ---- reads -------------------------------------------------------------------- */
+/* ---- reads ------------------------------------------------------------- */
 
 START_TEST(find_one_gives_a_document_or_none)
 {
@@ -411,7 +411,7 @@ START_TEST(rename_and_drop)
 }
 END_TEST
 
-/* ---- what is not let through ------------------------------------------------------ */
+/* ---- what is not let through ------------------------------------------- */
 
 START_TEST(null_arguments_are_named)
 {

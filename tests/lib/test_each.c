@@ -288,7 +288,7 @@ START_TEST(null_arguments_are_named)
 }
 END_TEST
 
-/* ---- each_async ------------------------------------------------------------- */
+/* ---- each_async -------------------------------------------------------- */
 
 /* A write for every third document. */
 static stator_future_t *write_some(const bson_t *document, void *arg)

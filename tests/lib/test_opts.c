@@ -146,6 +146,21 @@ START_TEST(a_key_given_twice_is_refused)
     BSON_APPEND_INT32(twice, "timeoutMS", 2);
     ck_assert(!stl_opts_parse(twice, false, &parsed, problem));
     ck_assert_str_eq(problem, "timeoutMS is given twice");
+    bson_reinit(twice);
+    BSON_APPEND_INT32(twice, "comment", 1);
+    BSON_APPEND_INT32(twice, "x", 1);
+    BSON_APPEND_INT32(twice, "comment", 2);
+    ck_assert(!stl_opts_parse(twice, false, &parsed, problem));
+    ck_assert_str_eq(problem, "comment is given twice");
+    bson_reinit(twice);
+    for (int i = 0; i <= 256; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "k%d", i);
+        BSON_APPEND_INT32(twice, key, i);
+    }
+    ck_assert(!stl_opts_parse(twice, false, &parsed, problem));
+    ck_assert_str_eq(problem, "opts has more than 256 keys");
     bson_destroy(twice);
     lib_forget();
 }

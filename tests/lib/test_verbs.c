@@ -447,7 +447,7 @@ START_TEST(a_write_concern_error_fails_with_its_domain)
 }
 END_TEST
 
-START_TEST(a_connection_cut_in_a_write_leaves_it_open_what_happened)
+START_TEST(a_connection_cut_in_a_write_leaves_it_open)
 {
     set_t *t = set_new("retryWrites=false");
     stator_future_t *f;
@@ -500,6 +500,6 @@ SUITE(verbs)
     tcase_add_test(tc, replies_that_make_no_sense_are_survived);
     tcase_add_test(tc, a_servers_error_brings_code_labels_and_reply);
     tcase_add_test(tc, a_write_concern_error_fails_with_its_domain);
-    tcase_add_test(tc, a_connection_cut_in_a_write_leaves_it_open_what_happened);
+    tcase_add_test(tc, a_connection_cut_in_a_write_leaves_it_open);
     tcase_add_test(tc, the_lists_take_no_read_concern);
 }
