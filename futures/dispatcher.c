@@ -354,8 +354,12 @@ int stator_dispatcher_run_until(stator_dispatcher_t *d, stator_future_t *f,
         return answer;
     deadline = stf_deadline_after_ms(timeout_ms);
     stator_future_ref(f); /* a continuation may give back the caller's */
-    while ((answer = run_towards(d, f, deadline)) == 1)
-        continue;
+    if (stator_future_poll(f) == STATOR_FUTURE_PENDING &&
+        stf_would_deadlock(f, here.outer))
+        answer = -EDEADLK;
+    else
+        while ((answer = run_towards(d, f, deadline)) == 1)
+            continue;
     stator_future_unref(f);
     leave(d, &here);
     return answer;

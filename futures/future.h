@@ -133,6 +133,11 @@ static inline stator_phase_t stf_phase(const stator_future_t *f)
  * Either may be NULL.  (deadlock.c) */
 bool stf_needs(stator_future_t *f, const stator_dispatcher_t *dispatcher,
                const stator_future_t *future);
+/* Would this thread, in the dispatches `within` (NULL: none), wait for ever
+ * for `f`?  Certain at the time: what it overlooks is said in the public
+ * header. */
+bool stf_would_deadlock(stator_future_t *f,
+                        const struct stf_dispatching *within);
 
 static inline stator_promise_t *stf_promise_of(stator_future_t *f)
 {

@@ -5,15 +5,12 @@
 #include "futures/base.h"
 #include "futures/future.h"
 
-/* Certain at the time: what it overlooks is said in future.h. */
-static bool would_deadlock(stator_future_t *f)
+bool stf_would_deadlock(stator_future_t *f,
+                        const struct stf_dispatching *within)
 {
-    const struct stf_thread *thread = stf_thread();
-
-    if (thread->is_ours)
+    if (stf_thread()->is_ours)
         return true;
-    for (const struct stf_dispatching *d = thread->dispatching; d != NULL;
-         d = d->outer)
+    for (const struct stf_dispatching *d = within; d != NULL; d = d->outer)
         if (stf_needs(f, d->dispatcher, NULL))
             return true;
     return false;
@@ -28,7 +25,7 @@ int stator_future_wait(stator_future_t *f, int64_t timeout_ms)
         return EINVAL;
     if (stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 0;
-    if (would_deadlock(f))
+    if (stf_would_deadlock(f, stf_thread()->dispatching))
         return EDEADLK;
     if (timeout_ms == 0)
         return ETIMEDOUT;

@@ -69,7 +69,9 @@ STATOR_API int stator_dispatcher_run_once(stator_dispatcher_t *dispatcher,
  * Thread: as stator_dispatcher_run_once.
  * Owns: nothing.
  * Units: timeout_ms, milliseconds; 0 does not wait, negative no limit.
- * Errors: 0 settled; -ETIMEDOUT; else as stator_dispatcher_dispatch. */
+ * Errors: 0 settled; -ETIMEDOUT; -EDEADLK also when `future` needs another
+ *   dispatch that this thread is in; -ESHUTDOWN the dispatcher was closed
+ *   meanwhile; -ENOMEM; else as stator_dispatcher_dispatch. */
 STATOR_API int stator_dispatcher_run_until(stator_dispatcher_t *dispatcher,
                                            stator_future_t *future,
                                            int64_t timeout_ms);

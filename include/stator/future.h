@@ -139,7 +139,7 @@ stator_future_recover(stator_future_t *future,
 /* As stator_future_chain, but `fn` always runs; the future that it returns
  * is awaited, then this one settles as `future` did, or as the returned one
  * if that failed and `future` was DONE.  `fn` runs also when this future has
- * been cancelled.
+ * been cancelled, and what it returned is not cancelled with it.
  *
  * Thread: any.  Owns: as stator_future_chain.  Errors: likewise. */
 STATOR_API stator_future_t *
@@ -147,8 +147,8 @@ stator_future_finally(stator_future_t *future,
                       stator_dispatcher_t *dispatcher, stator_chain_fn *fn,
                       void *arg);
 
-/* DONE when all of `futures` are DONE; FAILED with the first that is not,
- * and the rest go on.  n = 0: DONE.
+/* DONE when all of `futures` are DONE; else FAILED or CANCELLED as the first
+ * that is not, and the rest go on.  n = 0: DONE.
  *
  * Thread: any.
  * Owns: borrows the array for the call, takes references of its own on its
@@ -159,8 +159,8 @@ stator_future_finally(stator_future_t *future,
 STATOR_API stator_future_t *stator_future_all(stator_future_t **futures,
                                               size_t n);
 
-/* DONE with the first of `futures` that is DONE; FAILED, with the last
- * failure, when none is.  n = 0: FAILED (ARGUMENT).
+/* DONE with the first of `futures` that is DONE; when none is, FAILED or
+ * CANCELLED as the last one.  n = 0: FAILED (ARGUMENT).
  *
  * Thread: any.  Owns: as stator_future_all.  Units: n, number of futures.
  * Errors: as stator_future_all. */
@@ -224,7 +224,8 @@ stator_future_origin(const stator_future_t *future);
 STATOR_API stator_phase_t stator_future_phase(const stator_future_t *future);
 
 /* What is known of the operation's effect on the server.  A future that is
- * no operation of a client's is NOT_SENT until it is DONE.
+ * no operation of a client's is NOT_SENT until it is DONE, or FAILED with a
+ * reply.
  *
  * Thread: any.  Owns: nothing.  Errors: none. */
 STATOR_API stator_outcome_t

@@ -88,8 +88,8 @@ START_TEST(a_foreign_get_more_is_refused)
     command = BCON_NEW("getMore", BCON_INT64(bson_iter_as_int64(&id)),
                        "collection", "things");
     bson_destroy(&reply);
-    fails(stator_client_command(s->client, "core", command, NULL), 
-          MONGOC_ERROR_QUERY, 50738, "");
+    fails(stator_client_command(s->client, "core", command, NULL),
+          MONGOC_ERROR_SERVER, 50738, "");
     bson_destroy(command);
     mongoc_client_destroy(stranger);
     scene_free(s);
@@ -452,7 +452,7 @@ START_TEST(a_failed_get_more_fails_all_that_follows)
                                  .message = "cursor went away",
                                  .labels = "NonResumable"});
     c = open_and_read(s, "{'batchSize': 1}");
-    f = fails(stator_cursor_next(c), MONGOC_ERROR_QUERY, 43,
+    f = fails(stator_cursor_next(c), MONGOC_ERROR_SERVER, 43,
               "cursor went away");
     ck_assert(stator_future_error(f, &first));
     ck_assert(stator_future_has_error_label(f, "NonResumable"));
@@ -508,10 +508,10 @@ START_TEST(documents_before_a_failure_are_not_lost)
     wire_rule_add(s->server, &(wire_rule_t){.command = "getMore",
                                             .action = WIRE_ERROR, .code = 96});
     c = open_cursor(s, "{'batchSize': 4}");
-    fails(stator_cursor_to_list(c, 0), MONGOC_ERROR_QUERY, 96, "");
+    fails(stator_cursor_to_list(c, 0), MONGOC_ERROR_SERVER, 96, "");
     for (int64_t i = 0; i < 4; i++)
         ck_assert_int_eq(next_id(c), i);
-    fails(stator_cursor_next(c), MONGOC_ERROR_QUERY, 96, "");
+    fails(stator_cursor_next(c), MONGOC_ERROR_SERVER, 96, "");
     stator_cursor_unref(c);
     scene_free(s);
 }
