@@ -347,9 +347,13 @@ static void set_deadline(struct stc_cursor *c, struct stc_op *op)
 static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
                           struct stc_finish *out)
 {
-    if (!nobody_waits(c) ||
-        (c->busy && (op->want == STC_CLOSE || c->n_buffered == 0)) ||
-        !stc_serve(c, op))
+    bool fails = c->closed && op->want != STC_CLOSE; /* needs no server */
+
+    if (!fails && (!nobody_waits(c) ||
+                   (c->busy &&
+                    (op->want == STC_CLOSE || c->n_buffered == 0))))
+        return false;
+    if (!stc_serve(c, op))
         return false;
     stc_op_ref(op); /* the line's, for finish */
     stc_cursor_advance(c, out);
