@@ -26,7 +26,7 @@ stator_future_t *stc_forked(const char *subject)
                              "the client is from before the fork");
 }
 
-/* ---- threads ---------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------- */
 
 int stc_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg,
                      const char *name)
@@ -58,7 +58,7 @@ static int start_workers(stator_client_t *client, int n)
     return failed;
 }
 
-/* ---- made ------------------------------------------------------------------- */
+/* ---- made -------------------------------------------------------- */
 
 static void init_driver(void)
 {
@@ -222,7 +222,7 @@ stator_client_t *stc_client_new(const char *uri_text,
     return NULL;
 }
 
-/* ---- counted, freed ------------------------------------------------------------ */
+/* ---- counted, freed ---------------------------------------------- */
 
 stator_client_t *stc_client_ref(stator_client_t *client)
 {
@@ -256,7 +256,7 @@ void stc_client_release(stator_client_t *client)
     free(client);
 }
 
-/* ---- resized --------------------------------------------------------------------- */
+/* ---- resized ----------------------------------------------------- */
 
 /* Make `n` of the workers stay: the surplus retires, or, when there are too
  * few, retiring ones stay after all.  Answers how many are still missing. */
@@ -329,7 +329,7 @@ bool stc_client_resize(stator_client_t *client, int workers,
     return ok;
 }
 
-/* ---- looked at ------------------------------------------------------------------- */
+/* ---- looked at --------------------------------------------------- */
 
 struct at_work {
     int64_t busy, running, zombies, oldest_ns;
@@ -420,7 +420,7 @@ stator_future_t *stc_client_room(stator_client_t *client)
     return stc_queue_room(&client->queue);
 }
 
-/* ---- submitted ---------------------------------------------------------------------- */
+/* ---- submitted --------------------------------------------------- */
 
 stator_future_t *stc_submit(stator_client_t *client,
                             struct stc_request *request)

@@ -130,7 +130,7 @@ stator_future_t *stc_client_close(stator_client_t *client,
     return future;
 }
 
-/* ---- steps -------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------- */
 
 static void join_ended(stator_client_t *client)
 {

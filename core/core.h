@@ -18,7 +18,7 @@
 struct stf_result;
 struct stc_call;
 
-/* ---- target: what a handle stands for ---------------------------------- */
+/* ---- target: what a handle stands for ---------------------------- */
 
 /* A database, or a collection with its options: immutable, counted, with no
  * reference on the client, so an operation under way can keep it without
@@ -38,7 +38,7 @@ const char *stc_target_name(const struct stc_target *target); /* or NULL */
 void stc_target_options(const struct stc_target *target, bson_t *view);
 const char *stc_target_fault(const struct stc_target *target);
 
-/* ---- request: an operation about to be submitted ------------------------ */
+/* ---- request: an operation about to be submitted ----------------- */
 
 /* What a worker does for it: see verb.h. */
 struct stc_verb;
@@ -70,7 +70,7 @@ struct stc_request {
 stator_future_t *stc_submit(stator_client_t *client,
                             struct stc_request *request);
 
-/* ---- cursor ------------------------------------------------------------- */
+/* ---- cursor ------------------------------------------------------ */
 
 /* The strand and the documents of one cursor: see cursor.h in core.  lib
  * keeps the handle with the user's references. */
@@ -90,7 +90,7 @@ bool stc_cursor_try_buffered(struct stc_cursor *cursor, bson_t *out);
  * not to be used any more. */
 void stc_cursor_leave(struct stc_cursor *cursor);
 
-/* ---- client ------------------------------------------------------------- */
+/* ---- client ------------------------------------------------------ */
 
 enum stc_close_mode { STC_DRAIN, STC_CANCEL, STC_ABORT };
 
@@ -108,7 +108,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out);
 void stc_client_config(stator_client_t *client, bson_t *out);
 stator_future_t *stc_client_room(stator_client_t *client);
 
-/* ---- the verbs (core/verb_*.c) ------------------------------------------ */
+/* ---- the verbs (core/verb_*.c) ----------------------------------- */
 
 #define STC_VERB(name) extern const struct stc_verb stc_verb_##name;
 /* verb: its arguments, documents [2] and on */

@@ -22,7 +22,7 @@ static const struct stc_verb verbs[] = {
     [STC_PREFETCH] = {.name = "cursor.prefetch"},
 };
 
-/* ---- made, counted ----------------------------------------------------------- */
+/* ---- made, counted ----------------------------------------------- */
 
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
                                   struct stc_request *request)
@@ -98,7 +98,7 @@ void stc_cursor_unref(struct stc_cursor *c)
     stc_client_release(client);
 }
 
-/* ---- requests ------------------------------------------------------------------ */
+/* ---- requests ---------------------------------------------------- */
 
 struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
 {
@@ -126,7 +126,7 @@ void stc_cursor_forget(struct stc_op *op)
         stc_cursor_unref(op->cursor);
 }
 
-/* ---- the line ------------------------------------------------------------------ */
+/* ---- the line ---------------------------------------------------- */
 
 /* Takes the caller's reference on `op`. */
 static void join_line(struct stc_cursor *c, struct stc_op *op)
@@ -332,7 +332,7 @@ bool stc_cursor_withdraw(struct stc_op *op)
     return true;
 }
 
-/* ---- asking --------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------ */
 
 static void set_deadline(struct stc_cursor *c, struct stc_op *op)
 {
@@ -447,7 +447,7 @@ bool stc_cursor_try_buffered(struct stc_cursor *c, bson_t *out_document)
     return true;
 }
 
-/* ---- ending ---------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------ */
 
 void stc_cursor_give_up_waiting(struct stc_cursor *c)
 {

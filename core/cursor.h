@@ -79,7 +79,7 @@ struct stc_cursor {
     struct stc_worker *home;         /* see R4 */
 };
 
-/* ---- the line, for strand.c ---- */
+/* ---- the line, for strand.c -------------------------------------- */
 
 /* (R2: a request that no user waits for, prefetch, may be at the server while
  * those behind it are served from the buffer.) */

@@ -34,7 +34,7 @@ void stc_queue_destroy(struct stc_queue *q)
     pthread_mutex_destroy(&q->room_lock);
 }
 
-/* ---- waking -------------------------------------------------------------- */
+/* ---- waking ------------------------------------------------------ */
 
 static void wake_one(struct stc_queue *q)
 {
@@ -52,7 +52,7 @@ static void wake_all(struct stc_queue *q)
     stf_futex_wake(&q->inbox_word, INT_MAX);
 }
 
-/* ---- in -------------------------------------------------------------------- */
+/* ---- in ---------------------------------------------------------- */
 
 void stc_queue_push(struct stc_queue *q, struct stc_op *op)
 {
@@ -91,7 +91,7 @@ bool stc_queue_sort(struct stc_queue *q)
     return !half_done;
 }
 
-/* ---- out -------------------------------------------------------------------- */
+/* ---- out --------------------------------------------------------- */
 
 static struct stc_op *first_of(struct cds_list_head *list)
 {

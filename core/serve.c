@@ -7,7 +7,7 @@
 
 #include "core/op.h"
 
-/* ---- the buffer ------------------------------------------------------------------- */
+/* ---- the buffer -------------------------------------------------- */
 
 void stc_buffer_add(struct stc_cursor *c, struct stc_batch *b)
 {
@@ -65,7 +65,7 @@ bool stc_buffer_take(struct stc_cursor *c, struct stf_slice *out)
     return true;
 }
 
-/* ---- serving ---------------------------------------------------------------------- */
+/* ---- serving ----------------------------------------------------- */
 
 static bool claim(struct stc_op *op, stator_future_state_t final)
 {

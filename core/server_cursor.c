@@ -12,7 +12,7 @@ static bool fail(struct stf_result *result, uint32_t code, const char *why)
     return false;
 }
 
-/* ---- what is sent ----------------------------------------------------------- */
+/* ---- what is sent ------------------------------------------------ */
 
 /* A session of its own, causal consistency off: what the driver would do
  * unasked, but kept.  None where the deployment knows no sessions, or the
@@ -74,7 +74,7 @@ static void keep_for_more(struct stc_server_cursor *s, const bson_t *opts)
     }
 }
 
-/* ---- what is answered --------------------------------------------------------- */
+/* ---- what is answered -------------------------------------------- */
 
 /* {cursor: {id, ns, firstBatch or nextBatch}}; or, of listDatabases,
  * {databases: [..]}, which is all there is.  Takes the reply's contents when

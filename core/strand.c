@@ -16,7 +16,7 @@
 #include "core/verb.h"
 #include "core/worker.h"
 
-/* ---- the connection ------------------------------------------------------------ */
+/* ---- the connection ---------------------------------------------- */
 
 /* More will come: the cursor keeps the worker's connection, and the worker
  * goes on with a spare one.  Without one both share it. */
@@ -53,7 +53,7 @@ static void let_go(struct stc_worker *w, struct stc_cursor *c)
     c->home = NULL;
 }
 
-/* ---- asking -------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------ */
 
 /* All that is needed once the driver has been called. */
 static struct stc_batch *make_room(struct stc_cursor *c)

@@ -5,7 +5,7 @@
 
 #include "core/verb_support.h"
 
-/* ---- commands ---------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------- */
 
 typedef bool command_fn(mongoc_database_t *database, const bson_t *command,
                         const mongoc_read_prefs_t *prefs, const bson_t *opts,
@@ -66,7 +66,7 @@ static bool write_command(struct stc_call *call)
     return ok;
 }
 
-/* ---- names ------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------- */
 
 /* {names: [..]} out of the documents' "name", and how many. */
 static bool names_of(struct stc_call *call, mongoc_cursor_t *cursor)
@@ -161,7 +161,7 @@ static bool has_collection(struct stc_call *call)
     return ok;
 }
 
-/* ---- made and dropped -------------------------------------------------- */
+/* ---- made and dropped -------------------------------------------- */
 
 /* The end of a driver's function that gives no reply. */
 static bool end(struct stc_call *call, bool ok, bson_t *room)
@@ -263,7 +263,7 @@ static bool create_indexes(struct stc_call *call)
     return stc_verb_end(call, ok, &reply);
 }
 
-/* ---- what they are called ---------------------------------------------- */
+/* ---- what they are called ---------------------------------------- */
 
 #define VERB(verb, fn, writes)               \
     const struct stc_verb stc_verb_##verb = { \

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- to the driver ----------------------------------------------------- */
+/* ---- to the driver ----------------------------------------------- */
 
 static bool has(const bson_t *document, const char *key)
 {
@@ -115,7 +115,7 @@ bool stc_pipeline_writes(const bson_t *pipeline)
     return writes;
 }
 
-/* ---- back -------------------------------------------------------------- */
+/* ---- back -------------------------------------------------------- */
 
 bool stc_verb_end(struct stc_call *call, bool ok, bson_t *reply)
 {

@@ -6,7 +6,7 @@
 
 #include "core/verb.h"
 
-/* ---- to the driver ----------------------------------------------------- */
+/* ---- to the driver ----------------------------------------------- */
 
 /* The opts to call with: with maxTimeMS, if the call has a limit and they
  * say none.  `room` is initialised, and to be destroyed afterwards. */
@@ -26,7 +26,7 @@ bool stc_is_unacknowledged(const struct stc_call *call, bool inherits);
  * the primary, and its write concern counts. */
 bool stc_pipeline_writes(const bson_t *pipeline);
 
-/* ---- back -------------------------------------------------------------- */
+/* ---- back -------------------------------------------------------- */
 
 /* The end of a verb: the verdict and the reply (taken, initialised; NULL:
  * the driver gives none) into the result.  Answers `ok`. */

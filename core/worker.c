@@ -26,7 +26,7 @@ struct stc_connection *stc_worker_connection(struct stc_worker *w,
     return w->connection;
 }
 
-/* ---- one operation ------------------------------------------------------- */
+/* ---- one operation ----------------------------------------------- */
 
 /* Settle with what the driver gave; takes `result`. */
 static void settle(struct stc_op *op, bool ok, stator_outcome_t outcome,
@@ -127,7 +127,7 @@ static void run(struct stc_worker *w, struct stc_op *op)
     }
 }
 
-/* ---- the thread ------------------------------------------------------------ */
+/* ---- the thread -------------------------------------------------- */
 
 static void end(struct stc_worker *w)
 {

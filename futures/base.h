@@ -32,14 +32,14 @@ int64_t stf_deadline_after_ms(int64_t timeout_ms);
  * -1 for STF_NO_DEADLINE, 0 when it has passed. */
 int stf_poll_timeout(int64_t deadline_ns);
 
-/* ---- forks: a number that a child finds changed ----------------------- */
+/* ---- forks: a number that a child finds changed ------------------ */
 
 /* How many forks lie between the first process and this one.  A handle
  * keeps the number it was made under; another number now: it is inherited,
  * and nothing of it may be locked, written or waited for. */
 uint32_t stf_generation(void);
 
-/* ---- what this thread is: the one thread-local of the library -------- */
+/* ---- what this thread is: the one thread-local of the library ---- */
 
 struct stf_dispatching { /* on the stack of each dispatch under way */
     const stator_dispatcher_t *dispatcher;
@@ -55,7 +55,7 @@ struct stf_thread {
 
 struct stf_thread *stf_thread(void);
 
-/* ---- sleeping on a word ------------------------------------------------ */
+/* ---- sleeping on a word ------------------------------------------ */
 
 /* Sleep while `*word` is `value`, until `deadline_ns`.  Can return early. */
 void stf_futex_wait(const void *word, uint32_t value, int64_t deadline_ns);

@@ -59,7 +59,7 @@ int stf_continuation_again(struct stf_continuation *c)
     return 0;
 }
 
-/* ---- then --------------------------------------------------------------- */
+/* ---- then -------------------------------------------------------- */
 
 struct then { /* the second continuation of a future, and all later ones */
     struct stf_continuation continuation;

@@ -35,7 +35,7 @@ struct search {
     bool out_of_memory;
 };
 
-/* ---- the answers found so far ------------------------------------------------ */
+/* ---- the answers found so far ------------------------------------ */
 
 static struct answer *slot(struct answer *table, size_t size,
                            const stator_future_t *f)
@@ -84,7 +84,7 @@ static bool is_known(struct search *s, const stator_future_t *f, bool *hangs)
     return false;
 }
 
-/* ---- the path --------------------------------------------------------------------- */
+/* ---- the path ---------------------------------------------------- */
 
 /* Takes the reference. */
 static void step_into(struct search *s, stator_future_t *f)

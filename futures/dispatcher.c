@@ -101,7 +101,7 @@ int stator_dispatcher_fd(const stator_dispatcher_t *d)
     return d == NULL || inherited(d) ? -1 : d->fd;
 }
 
-/* ---- pushing ----------------------------------------------------------- */
+/* ---- pushing ----------------------------------------------------- */
 
 static void wake(stator_dispatcher_t *d)
 {
@@ -135,7 +135,7 @@ void stf_dispatcher_push(stator_dispatcher_t *d, struct stf_continuation *c)
         wake(d);
 }
 
-/* ---- dispatching -------------------------------------------------------- */
+/* ---- dispatching ------------------------------------------------- */
 
 /* Take up to `n` out of the backlog and of the register.  Those that a close
  * has dropped are given up.  Fewer than asked for: the backlog has no more
@@ -365,7 +365,7 @@ int stator_dispatcher_run_until(stator_dispatcher_t *d, stator_future_t *f,
     return answer;
 }
 
-/* ---- adapter ------------------------------------------------------------ */
+/* ---- adapter ----------------------------------------------------- */
 
 int stator_dispatcher_set_adapter(stator_dispatcher_t *d, void *adapter,
                                   void (*free_adapter)(void *))
@@ -394,7 +394,7 @@ void *stator_dispatcher_get_adapter(const stator_dispatcher_t *d)
     return d == NULL || inherited(d) ? NULL : d->adapter;
 }
 
-/* ---- the end ------------------------------------------------------------ */
+/* ---- the end ----------------------------------------------------- */
 
 static void drop_all(stator_dispatcher_t *d)
 {

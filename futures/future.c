@@ -95,7 +95,7 @@ void stator_future_unref(stator_future_t *f)
     free(f);
 }
 
-/* ---- settling --------------------------------------------------------- */
+/* ---- settling ---------------------------------------------------- */
 
 bool stf_claim(stator_future_t *f, stator_future_state_t final)
 {
@@ -216,7 +216,7 @@ bool stator_future_cancel(stator_future_t *f)
            STATOR_FUTURE_CANCELLED;
 }
 
-/* ---- reading ----------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------- */
 
 stator_future_state_t stator_future_poll(const stator_future_t *f)
 {

@@ -93,6 +93,14 @@ static void fail_closed(struct each *e)
                     "its dispatcher was closed", STATOR_NOT_SENT);
 }
 
+/* Nobody will look at `awaited`.  A document stays in the cursor if it is
+ * cancelled; fn's own future is not ours to cancel for want of a loop. */
+static void give_up_next(const struct each *e, stator_future_t *awaited)
+{
+    if (!e->is_paused)
+        stator_future_cancel(awaited); /* NULL is fine */
+}
+
 static bool is_over(const struct each *e)
 {
     return stator_future_poll(&e->future) != STATOR_FUTURE_PENDING;
@@ -112,7 +120,7 @@ static void go_on_after(struct each *e, stator_future_t *next,
     if (stf_continuation_attach(&e->continuation, next, dispatcher) != 0) {
         stator_future_unref(f);
         fail_closed(e);
-        stator_future_cancel(next);
+        give_up_next(e, next);
     }
     stator_future_unref(next);
     stator_future_unref(f);
@@ -227,8 +235,7 @@ static void each_drop(struct stf_continuation *c)
     stator_future_t *awaited = stf_awaited_swap(&e->awaited, NULL);
 
     fail_closed(e);
-    if (awaited != NULL) /* its document stays in the cursor */
-        stator_future_cancel(awaited);
+    give_up_next(e, awaited);
     stator_future_unref(awaited);
 }
 

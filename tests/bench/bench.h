@@ -64,7 +64,7 @@ extern const bench_contender_t bench_contenders[BENCH_CONTENDERS];
 void bench_die(const char *format, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
 
-/* ---- raw.c, facade.c ------------------------------------------------------ */
+/* ---- raw.c, facade.c ---------------------------------------------------- */
 
 void *raw_open(const bench_workload_t *workload, const char *uri,
                bool uses_command);

@@ -81,14 +81,14 @@ static void log_to_stderr(mongoc_log_level_t level, const char *domain,
             message);
 }
 
-/* ---- arguments ------------------------------------------------------------ */
+/* ---- arguments ---------------------------------------------------------- */
 
 static const char usage[] =
     "usage: bench_facade [options]\n"
     "Stator beside plain driver threads, in turn, on the wire server.\n"
     "\n"
     "  -r, --rounds N       rounds of every scenario (default 9)\n"
-    "  -t, --section-ms T   a contender's turn in a round (default 400)\n"
+    "  -t, --section-ms T   a contender's turn in a round (default 500)\n"
     "  -w, --workload W     only find_one, insert_one, latency or single\n"
     "  -p, --placement P    only one (CPU for all) or any\n"
     "  -o, --out FOLDER     for results.csv, plot.dat (default build/bench)\n"
@@ -153,7 +153,7 @@ static void parse(int argc, char **argv, arguments_t *out)
     int c;
 
     *out = (arguments_t){.rounds = 9,
-                         .section_ms = 400,
+                         .section_ms = 500,
                          .server = "build/tests/wire-server",
                          .out = "build/bench"};
     while ((c = getopt_long(argc, argv, "r:t:w:p:o:s:h", options, NULL)) !=
@@ -193,7 +193,7 @@ static void parse(int argc, char **argv, arguments_t *out)
     check_choices(out);
 }
 
-/* ---- placement ------------------------------------------------------------ */
+/* ---- placement ---------------------------------------------------------- */
 
 /* The last one of those allowed: the first serves most interrupts. */
 static void stay_on_one(const cpu_set_t *allowed)
@@ -211,7 +211,7 @@ static void stay_on_one(const cpu_set_t *allowed)
         bench_die("sched_setaffinity: %s", strerror(errno));
 }
 
-/* ---- rounds --------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------- */
 
 static void measure(const bench_contender_t *contender, void *self,
                     int64_t ms, const server_t *server,

@@ -20,7 +20,7 @@ int64_t meter_now(void)
     return ns_of(&now);
 }
 
-/* ---- latency -------------------------------------------------------------- */
+/* ---- latency ------------------------------------------------------------ */
 
 static unsigned class_of(uint64_t ns)
 {
@@ -70,7 +70,7 @@ double meter_percentile(const meter_latency_t *latency, double percent)
     return 0;
 }
 
-/* ---- processor ------------------------------------------------------------ */
+/* ---- processor ---------------------------------------------------------- */
 
 static int64_t ns_of_timeval(const struct timeval *t)
 {

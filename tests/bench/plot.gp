@@ -9,7 +9,7 @@ contenders = "'threads' 'threads, find as command' 'Stator'"
 colours = "#9aa5b1 #4a7fb5 #e07a1f"
 column_of(contender, i) = 2 + 7 * (contender - 1) + i   # i from 0
 
-set terminal svg size 1200,860 dynamic font "sans-serif,12" \
+set terminal svg size 1280,860 dynamic font "sans-serif,12" \
     background "#ffffff"
 set output ARG2
 set datafile missing "?"
@@ -20,16 +20,16 @@ set boxwidth 0.95
 set grid ytics lt 1 lc rgb "#e4e7eb"
 set border 3 lc rgb "#52606d"
 set tics nomirror out
-set xtics scale 0 font ",10" noenhanced
+set xtics scale 0 font ",9" noenhanced
 set key noautotitle
 set yrange [0:*]
 
-set multiplot layout 2,2 margins 0.06,0.98,0.08,0.86 spacing 0.07,0.16 \
+set multiplot layout 2,2 margins 0.04,0.99,0.08,0.86 spacing 0.05,0.16 \
     title "Stator beside plain driver threads, on the wire server\n" \
     font ",16"
 
 set key at screen 0.5,0.935 center horizontal reverse Left samplen 1.5 \
-    maxrows 1 width 2
+    maxrows 1 width -6
 set title "Operations a second, multiple of threads (median; least and most)"
 set style histogram errorbars gap 1 lw 1.2
 plot for [c = 1:3] ARG1 using (column(column_of(c, 0))): \

@@ -113,6 +113,7 @@ static void *thread_main(void *arg)
     mongoc_client_t *client = mongoc_client_pool_pop(raw->pool);
     void (*operation)(raw_thread_t *) = find_by_cursor;
 
+    pthread_setname_np(pthread_self(), "raw"); /* for a profiler */
     if (raw->verb == BENCH_INSERT_ONE)
         operation = insert_one;
     else if (raw->uses_command)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one number of one section -------------------------------------------- */
+/* ---- one number of one section ------------------------------------------ */
 
 typedef double value_fn(const bench_section_t *section);
 
@@ -49,7 +49,7 @@ static double p99(const bench_section_t *s)
     return meter_percentile(&s->latency, 99);
 }
 
-/* ---- over the rounds ------------------------------------------------------- */
+/* ---- over the rounds ---------------------------------------------------- */
 
 typedef struct summary {
     double median, least, most;
@@ -75,7 +75,7 @@ static summary_t summarize(double *values, int n)
 
 static summary_t of(const scenario_t *s, int contender, value_fn *value)
 {
-    double values[BENCH_MAX_ROUNDS];
+    double values[BENCH_MAX_ROUNDS] = {0};
 
     for (int i = 0; i < s->rounds; i++)
         values[i] = value(&s->sections[contender][i]);
@@ -85,7 +85,7 @@ static summary_t of(const scenario_t *s, int contender, value_fn *value)
 static summary_t ratio(const scenario_t *s, int contender, int to,
                        value_fn *value)
 {
-    double values[BENCH_MAX_ROUNDS];
+    double values[BENCH_MAX_ROUNDS] = {0};
 
     for (int i = 0; i < s->rounds; i++)
         values[i] = value(&s->sections[contender][i]) /
@@ -96,7 +96,7 @@ static summary_t ratio(const scenario_t *s, int contender, int to,
 static summary_t added(const scenario_t *s, int contender, int to,
                        value_fn *value)
 {
-    double values[BENCH_MAX_ROUNDS];
+    double values[BENCH_MAX_ROUNDS] = {0};
 
     for (int i = 0; i < s->rounds; i++)
         values[i] = value(&s->sections[contender][i]) -
@@ -104,7 +104,7 @@ static summary_t added(const scenario_t *s, int contender, int to,
     return summarize(values, s->rounds);
 }
 
-/* ---- the files ------------------------------------------------------------- */
+/* ---- the files ---------------------------------------------------------- */
 
 static FILE *create(const char *folder, const char *name)
 {
@@ -185,7 +185,7 @@ static void write_plot(FILE *plot, const scenario_t *s)
     fputc('\n', plot);
 }
 
-/* ---- the table ------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------- */
 
 static void print_row(const scenario_t *s, int c)
 {

@@ -317,6 +317,40 @@ START_TEST(a_document_too_large_fails_and_the_worker_goes_on)
 }
 END_TEST
 
+/* Whatever the server thinks of it: it settles, and the worker lives. */
+static void survives(stage_t *s, stator_future_t *f)
+{
+    ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
+    stator_future_unref(f);
+    done(stator_client_ping(s->client, NULL));
+}
+
+START_TEST(arguments_too_large_are_survived_by_every_verb)
+{
+    NEED_SERVER();
+    stage_t *s = stage_new(lib_server(), "{'workers': 1}", true);
+    stator_collection_t *c = s->collection;
+    const bson_t *big = lib_big(1, 17 * MIB);
+    const bson_t *both[] = {J("{'_id': 7}"), big};
+    bson_t *model = bson_new(), *insert = bson_new();
+    const bson_t *models[] = {model};
+
+    BSON_APPEND_DOCUMENT(insert, "document", big);
+    BSON_APPEND_DOCUMENT(model, "insertOne", insert);
+    survives(s, stator_collection_insert_many(c, both, 2, NULL));
+    survives(s, stator_collection_bulk_write(c, models, 1, NULL));
+    survives(s, stator_collection_find_one(c, big, NULL));
+    survives(s, stator_collection_replace_one(c, J("{}"), big, NULL));
+    survives(s, stator_collection_find_one_and_replace(c, J("{}"), big,
+                                                       NULL));
+    survives(s, stator_collection_delete_one(c, big, NULL));
+    survives(s, stator_collection_count_documents(c, big, NULL));
+    bson_destroy(insert);
+    bson_destroy(model);
+    stage_free(s);
+}
+END_TEST
+
 /* ---- reads ------------------------------------------------------------- */
 
 START_TEST(find_one_gives_a_document_or_none)
@@ -604,6 +638,7 @@ SUITE(collection)
     tcase_add_test(tc, find_one_and_replace_and_delete);
     tcase_add_test(tc, an_unacknowledged_write_is_done_but_not_confirmed);
     tcase_add_test(tc, a_document_too_large_fails_and_the_worker_goes_on);
+    tcase_add_test(tc, arguments_too_large_are_survived_by_every_verb);
     tcase_add_test(tc, find_one_gives_a_document_or_none);
     tcase_add_test(tc, counting);
     tcase_add_test(tc, distinct_values);

@@ -375,6 +375,21 @@ START_TEST(cancel_reaches_the_future_that_it_waits_for)
 }
 END_TEST
 
+START_TEST(a_dispatcher_that_goes_leaves_that_future_alone)
+{
+    walk_t *w = walk_to_the_gate();
+
+    stator_dispatcher_unref(w->dispatcher);
+    w->dispatcher = NULL;
+    fails(stator_future_ref(w->future), STATOR_ERROR_DOMAIN,
+          STATOR_ERROR_CLOSED, "dispatcher");
+    ck_assert(!stator_promise_cancelled(w->gate));
+    ck_assert(stator_promise_resolve(w->gate, NULL, NULL));
+    counts(stator_cursor_to_list(w->cursor, 0), 50);
+    walk_free(w);
+}
+END_TEST
+
 static stator_future_t *give_itself(const bson_t *document, void *arg)
 {
     walk_t *w = arg;
@@ -414,5 +429,6 @@ SUITE(each)
     tcase_add_test(tc, a_pause_ends_when_the_future_settles);
     tcase_add_test(tc, a_failure_of_the_future_stops_with_its_error);
     tcase_add_test(tc, cancel_reaches_the_future_that_it_waits_for);
+    tcase_add_test(tc, a_dispatcher_that_goes_leaves_that_future_alone);
     tcase_add_test(tc, the_future_of_each_can_not_be_waited_for_by_itself);
 }
