@@ -245,6 +245,9 @@ static void name_stuck_workers(stator_client_t *client)
     pthread_mutex_unlock(&client->queue.lock);
     for (int i = 0; i < n; i++)
         stc_close_leaked(client, "worker", found[i].what, found[i].since);
+    if (n == 0) /* E1 */
+        stc_close_leaked(client, "pool", "mongoc_client_pool_destroy",
+                         stf_now_ns());
 }
 
 bool stc_close_step(stator_client_t *client, int64_t *next)

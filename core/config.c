@@ -62,6 +62,8 @@ static bool is_one_of(const char *word, const char *words)
     size_t n = strlen(word);
     const char *at = words;
 
+    if (strchr(word, ' ') != NULL)
+        return false;
     while (n > 0 && (at = strstr(at, word)) != NULL) {
         if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
             return true;

@@ -25,8 +25,11 @@ static void op_settling(stator_future_t *f, stator_future_state_t final)
                           stf_now_ns() - op->submitted);
     if (op->deadline.at != STF_NO_DEADLINE)
         stc_keeper_unwatch(&client->keeper, op);
-    if (stc_op_where(op) == STC_LOOSE)
+    if (stc_op_where(op) == STC_LOOSE) {
         stc_queue_forget_loose(&client->queue, op);
+        if (atomic_load(&client->closing))
+            stc_keeper_wake(&client->keeper);
+    }
 }
 
 static void op_release(stator_future_t *f)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/verb_support.h"
+
 static bool fail(struct stf_result *result, uint32_t code, const char *why)
 {
     bson_set_error(&result->error, MONGOC_ERROR_CURSOR, code, "%s", why);
@@ -33,9 +35,21 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
         mongoc_client_session_append(s->session, opts, &error);
 }
 
+/* How the command that opens the cursor is run: a list knows no read concern
+ * and asks the primary; a pipeline with $out or $merge is a write. */
+enum manner { READS, LISTS, WRITES };
+
+static enum manner manner_of(const struct stc_call *call,
+                             const struct stc_verb *verb)
+{
+    if (verb == &stc_verb_aggregate)
+        return stc_pipeline_writes(&call->arguments[0]) ? WRITES : READS;
+    return verb == &stc_verb_find ? READS : LISTS;
+}
+
 /* The find's server has to be known to send the getMore there. */
 static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
-                          bson_t *opts)
+                          enum manner manner, bson_t *opts)
 {
     mongoc_server_description_t *server;
     bson_iter_t i;
@@ -44,9 +58,9 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
         s->server_id = (uint32_t)bson_iter_as_int64(&i);
         return true;
     }
-    server = mongoc_client_select_server(call->client, false,
-                                         call->read_prefs,
-                                         &call->result->error);
+    server = mongoc_client_select_server(
+        call->client, manner != READS,
+        manner == READS ? call->read_prefs : NULL, &call->result->error);
     if (server == NULL)
         return false;
     s->server_id = mongoc_server_description_id(server);
@@ -125,6 +139,64 @@ static bool read_reply(struct stc_server_cursor *s, bson_t *reply,
     return true;
 }
 
+static bool run_list(struct stc_call *call, const char *db,
+                     const bson_t *command, const bson_t *opts,
+                     bson_t *reply)
+{
+    mongoc_database_t *plain = mongoc_client_get_database(call->client, db);
+    mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    mongoc_read_concern_t *none = mongoc_read_concern_new();
+    bool ok;
+
+    mongoc_database_set_read_concern(plain, none);
+    ok = mongoc_database_read_command_with_opts(
+        plain, command, primary, opts, reply, &call->result->error);
+    mongoc_read_concern_destroy(none);
+    mongoc_read_prefs_destroy(primary);
+    mongoc_database_destroy(plain);
+    return ok;
+}
+
+static bool run_first(struct stc_call *call, enum manner manner,
+                      const char *db, const bson_t *command,
+                      const bson_t *opts, bson_t *reply)
+{
+    bson_error_t *error = &call->result->error;
+
+    if (manner == LISTS)
+        return run_list(call, db, command, opts, reply);
+    if (manner == WRITES)
+        return mongoc_client_write_command_with_opts(call->client, db,
+                                                     command, opts, reply,
+                                                     error);
+    if (call->collection != NULL)
+        return mongoc_collection_read_command_with_opts(
+            call->collection, command, call->read_prefs, opts, reply, error);
+    return mongoc_client_read_command_with_opts(
+        call->client, db, command, call->read_prefs, opts, reply, error);
+}
+
+/* A collection that is not there has no indexes: that is no error. */
+static bool has_no_indexes(const struct stc_call *call,
+                           const struct stc_verb *verb)
+{
+    const bson_error_t *error = &call->result->error;
+
+    return verb == &stc_verb_list_indexes &&
+           error->domain == MONGOC_ERROR_SERVER &&
+           error->code == 26 /* NamespaceNotFound */;
+}
+
+/* {databases: []}, as read_reply understands it. */
+static void make_empty(bson_t *reply)
+{
+    bson_t none;
+
+    bson_reinit(reply);
+    BSON_APPEND_ARRAY_BEGIN(reply, "databases", &none);
+    bson_append_array_end(reply, &none);
+}
+
 bool stc_server_cursor_open(struct stc_server_cursor *s,
                             struct stc_call *call,
                             const struct stc_verb *verb,
@@ -133,6 +205,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
     bson_t command = BSON_INITIALIZER, opts = BSON_INITIALIZER;
     bson_t reply = BSON_INITIALIZER;
     const char *db = call->db[0] == '\0' ? "admin" : call->db;
+    enum manner manner = manner_of(call, verb);
     bool ok = verb->open(call, &command, &opts);
 
     if (ok && call->max_time_ms > 0 && !bson_has_field(&command, "maxTimeMS"))
@@ -140,17 +213,15 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
     if (ok) {
         keep_for_more(s, &call->opts);
         begin_session(s, call, &opts);
-        ok = choose_server(s, call, &opts);
+        ok = choose_server(s, call, manner, &opts);
     }
     if (ok) {
         bson_destroy(&reply);
-        ok = call->collection != NULL
-                 ? mongoc_collection_read_command_with_opts(
-                       call->collection, &command, call->read_prefs, &opts,
-                       &reply, &call->result->error)
-                 : mongoc_client_read_command_with_opts(
-                       call->client, db, &command, call->read_prefs, &opts,
-                       &reply, &call->result->error);
+        ok = run_first(call, manner, db, &command, &opts, &reply);
+        if (!ok && has_no_indexes(call, verb)) {
+            make_empty(&reply);
+            ok = true;
+        }
         if (ok)
             ok = read_reply(s, &reply, call->result, documents);
         else

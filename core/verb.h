@@ -43,7 +43,6 @@ struct stc_verb {
     const char *name; /* "insert_one": for messages and statistics */
     stc_verb_fn *run; /* NULL for those of cursors */
     stc_open_fn *open;
-    bool is_write;    /* of cursors: $out and $merge are found by open */
 };
 
 /* {mode, tags, maxStalenessSeconds} as the driver's type; NULL: `view` is

@@ -265,22 +265,22 @@ static bool create_indexes(struct stc_call *call)
 
 /* ---- what they are called ---------------------------------------- */
 
-#define VERB(verb, fn, writes)               \
+#define VERB(verb, fn)                       \
     const struct stc_verb stc_verb_##verb = { \
-        .name = #verb, .run = fn, .is_write = writes}
+        .name = #verb, .run = fn}
 
-VERB(command, command, false);
-VERB(read_command, read_command, false);
-VERB(write_command, write_command, true);
-VERB(list_database_names, list_database_names, false);
-VERB(list_collection_names, list_collection_names, false);
-VERB(has_collection, has_collection, false);
-VERB(create_collection, create_collection, true);
-VERB(drop_database, drop_database, true);
-VERB(drop_collection, drop_collection, true);
-VERB(drop_index, drop_index, true);
-VERB(rename, rename_collection, true);
-VERB(create_indexes, create_indexes, true);
+VERB(command, command);
+VERB(read_command, read_command);
+VERB(write_command, write_command);
+VERB(list_database_names, list_database_names);
+VERB(list_collection_names, list_collection_names);
+VERB(has_collection, has_collection);
+VERB(create_collection, create_collection);
+VERB(drop_database, drop_database);
+VERB(drop_collection, drop_collection);
+VERB(drop_index, drop_index);
+VERB(rename, rename_collection);
+VERB(create_indexes, create_indexes);
 
 /* The worker calls the user's function itself. */
-VERB(run, NULL, false);
+VERB(run, NULL);

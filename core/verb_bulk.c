@@ -184,5 +184,4 @@ static bool bulk_write(struct stc_call *call)
 const struct stc_verb stc_verb_bulk_write = {
     .name = "bulk_write",
     .run = bulk_write,
-    .is_write = true,
 };

@@ -107,15 +107,12 @@ static bool find_one_and_delete(struct stc_call *call)
 const struct stc_verb stc_verb_find_one_and_update = {
     .name = "find_one_and_update",
     .run = find_one_and_change,
-    .is_write = true,
 };
 const struct stc_verb stc_verb_find_one_and_replace = {
     .name = "find_one_and_replace",
     .run = find_one_and_change,
-    .is_write = true,
 };
 const struct stc_verb stc_verb_find_one_and_delete = {
     .name = "find_one_and_delete",
     .run = find_one_and_delete,
-    .is_write = true,
 };

@@ -18,11 +18,27 @@
 #include "core/cursor.h"
 #include "core/op.h"
 
+/* "client/0"; the driver's monitor threads inherit the name of the worker
+ * that takes the first connection, and shall not be taken for workers. */
+static void name_thread(const struct stc_worker *w, const char *role)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "%.8s/%.6s", w->client->config.name, role);
+    pthread_setname_np(pthread_self(), name);
+}
+
 struct stc_connection *stc_worker_connection(struct stc_worker *w,
                                              bson_error_t *error)
 {
-    if (w->connection == NULL)
+    char number[12];
+
+    if (w->connection == NULL) {
+        snprintf(number, sizeof number, "%u", w->number);
+        name_thread(w, "driver");
         w->connection = stc_pool_take(&w->client->pool, error);
+        name_thread(w, number);
+    }
     return w->connection;
 }
 

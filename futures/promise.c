@@ -98,7 +98,13 @@ bool stator_promise_fail(stator_promise_t *promise, const bson_error_t *error,
 
 bool stator_promise_cancelled(const stator_promise_t *promise)
 {
-    return promise != NULL &&
-           (stf_state_word(&promise->future.state) & STF_FINAL_MASK) ==
-               STATOR_FUTURE_CANCELLED;
+    uint32_t word;
+
+    if (promise == NULL)
+        return false;
+    word = stf_state_word(&promise->future.state);
+    if ((word & STF_FINAL_MASK) == STATOR_FUTURE_CANCELLED)
+        return true;
+    return word == STATOR_FUTURE_FAILED &&
+           promise->future.code == STATOR_ERROR_EXPIRED;
 }

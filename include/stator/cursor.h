@@ -69,10 +69,10 @@ stator_cursor_next_batch(stator_cursor_t *cursor);
 STATOR_API stator_future_t *stator_cursor_to_list(stator_cursor_t *cursor,
                                                   int64_t max);
 
-/* Hand every document to `fn`, on `dispatcher`, in order; at most one batch
- * is fetched ahead.  DONE at the end or when `fn` answers false; the count
- * is how many were handed over.  Cancelling it stops after the document at
- * hand.
+/* Hand every document to `fn`, on `dispatcher`, in order.  DONE at the end or
+ * when `fn` answers false; the count is how many were handed over.
+ * Cancelling it stops after the document at hand.  What `fn` has not seen
+ * stays in the cursor.
  *
  * Thread: any; `fn` on the dispatching thread.
  * Owns: a new reference, never NULL; `arg` stays yours and must live until

@@ -62,7 +62,7 @@ STATOR_API bool stator_promise_fail(stator_promise_t *promise,
                                     const bson_error_t *error,
                                     const bson_t *reply);
 
-/* Has the other side given up?  Worth asking in a long piece of work: the
+/* Has the other side given up, or has its time run out?  Worth asking in a long piece of work: the
  * result will be thrown away.
  *
  * Thread: any.  Owns: nothing.  Errors: none; NULL gives false. */

@@ -5,7 +5,7 @@
 # plot.dat has a line for each scenario: its name, then seven columns for each
 # contender (threads, threads by command, Stator).
 
-contenders = "'threads' 'threads, find as command' 'Stator'"
+contenders = "'threads' 'threads by command' 'Stator'"
 colours = "#9aa5b1 #4a7fb5 #e07a1f"
 column_of(contender, i) = 2 + 7 * (contender - 1) + i   # i from 0
 
@@ -29,8 +29,9 @@ set multiplot layout 2,2 margins 0.04,0.99,0.08,0.86 spacing 0.05,0.16 \
     font ",16"
 
 set key at screen 0.5,0.935 center horizontal reverse Left samplen 1.5 \
-    maxrows 1 width -6
-set title "Operations a second, multiple of threads (median; least and most)"
+    maxrows 1
+set title "Operations a second, multiple of threads (median; least, most)"
+set yrange [0:2]   # a cold processor can make a round's ratio any number
 set style histogram errorbars gap 1 lw 1.2
 plot for [c = 1:3] ARG1 using (column(column_of(c, 0))): \
     (column(column_of(c, 1))):(column(column_of(c, 2))):xtic(1) \
@@ -38,6 +39,7 @@ plot for [c = 1:3] ARG1 using (column(column_of(c, 0))): \
 unset key
 set style histogram clustered gap 1
 
+set yrange [0:*]
 set title "CPU of one operation, the client's part, microseconds"
 plot for [c = 1:3] ARG1 using (column(column_of(c, 3))):xtic(1) \
     linecolor rgb word(colours, c)
@@ -47,14 +49,15 @@ plot for [c = 1:3] ARG1 using (column(column_of(c, 4))):xtic(1) \
     linecolor rgb word(colours, c)
 
 # Only where one is in flight: elsewhere it is the queue that takes the time.
-set title "Latency with one operation in flight, microseconds"
-set xtics offset 0,0
 single = sprintf("< grep '^.single' '%s'", ARG1)
 value_of(c, i) = column(column_of(c, 5 + i))
-plot newhistogram "median" offset 0,-1.5, \
-    for [c = 1:3] single using (value_of(c, 0)):xtic(1) \
-    linecolor rgb word(colours, c), \
-    newhistogram "99th percentile" offset 0,-1.5, \
-    for [c = 1:3] single using (value_of(c, 1)):xtic(1) \
-    linecolor rgb word(colours, c)
+if (int(system(sprintf("grep -c '^.single' '%s' || true", ARG1))) > 0) {
+    set title "Latency with one operation in flight, microseconds"
+    plot newhistogram "median" offset 0,-1.5, \
+        for [c = 1:3] single using (value_of(c, 0)):xtic(1) \
+        linecolor rgb word(colours, c), \
+        newhistogram "99th percentile" offset 0,-1.5, \
+        for [c = 1:3] single using (value_of(c, 1)):xtic(1) \
+        linecolor rgb word(colours, c)
+}
 unset multiplot

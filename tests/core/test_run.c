@@ -176,11 +176,17 @@ START_TEST(a_drain_waits_for_a_kept_promise)
     scene_t *s = scene_new(NULL);
     struct work *w = work_new(s);
     stator_future_t *f = run(s, keep_promise, w, NULL), *closed;
+    stator_cursor_t *idle;
 
     sem_wait(&w->over);
+    scene_fill(s, 10);
+    idle = open_and_read(s, "{'batchSize': 2}");
     s->is_closed = true;
-    closed = lend(stator_client_close(s->client, J("{'timeoutMS': 20000}")));
+    closed = lend(stator_client_close(s->client, J("{'timeoutMS': 600000}")));
+    ck_assert(wire_wait_cursors(s->server, 0, WIRE_WAIT)); /* it has begun */
+    await_stat(s->client, "busy", 0);
     ck_closed(ask_one(s, NULL));
+    stator_cursor_unref(idle);
     ck_pending(f);
     ck_pending(closed);
     stator_promise_resolve(w->kept, NULL, NULL);
