@@ -137,8 +137,8 @@ check: all tests examples
 	$(Q)SAN=$(SAN) CC='$(CC)' tools/test
 
 bench:
-	$(Q)tools/setup test
-	$(Q)$(remake) all tests benches
+	$(Q)tools/setup bench
+	$(Q)$(remake) build/tests/wire-server benches
 	$(Q)tests/bench/run
 
 lint:

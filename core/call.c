@@ -79,6 +79,7 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
         bytes += length_at(bytes);
     }
     views->own_prefs = stc_read_prefs_new(&prefs);
+    call->own_read_prefs = views->own_prefs;
     call->read_prefs = prefs_of(views);
     return true;
 }

@@ -343,8 +343,8 @@ static void look_at_list(struct cds_list_head *list, int64_t now,
     if (cds_list_empty(list))
         return;
     op = cds_list_first_entry(list, struct stc_op, listed);
-    if (now - op->submitted > found->oldest_ns)
-        found->oldest_ns = now - op->submitted;
+    if (now - op->queued_at > found->oldest_ns)
+        found->oldest_ns = now - op->queued_at;
 }
 
 static struct at_work look_at_work(struct stc_queue *q)

@@ -270,7 +270,7 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
     ended = client->n_threads == 0;
     pthread_mutex_unlock(&client->lock);
 
-    if (ended && atomic_load(&client->queue.queued) != 0) {
+    if (ended && !nothing_left(client)) {
         /* Somebody was admitted, and pushes only now. */
         give_up_all(client);
         *next = now + 1000000;

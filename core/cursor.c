@@ -159,6 +159,7 @@ static void close_if_over(struct stc_cursor *c)
     op->cursor = c;
     stc_queue_admit_always(&c->client->queue);
     op->has_place = true;
+    op->submitted = stf_now_ns();
     join_line(c, op);
 }
 
@@ -280,6 +281,7 @@ void stc_cursor_finish(struct stc_cursor *c, struct stc_finish *out)
     cursor_ref(c); /* what follows may drop all others */
     if (out->next != NULL) {
         stc_op_ref(out->next); /* the queue's */
+        out->next->queued_at = stf_now_ns();
         if (out->home != NULL)
             stc_queue_push_to(&c->client->queue, out->home, out->next);
         else
@@ -361,13 +363,37 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
     return true;
 }
 
+static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
+{
+    for (;;) {
+        struct stc_op *op, *found = NULL;
+
+        pthread_mutex_lock(&c->lock);
+        cds_list_for_each_entry(op, &c->waiting, waiting)
+        {
+            bool is_other = op->want != STC_CLOSE || why == STC_BY_CLOSE;
+
+            if (!op->internal && is_other && !stc_op_is_settled(op)) {
+                found = op;
+                stc_op_ref(op);
+                break;
+            }
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (found == NULL)
+            return;
+        stc_op_give_up(found, why);
+        stc_op_unref(found);
+    }
+}
+
 static void begin_close(struct stc_cursor *c)
 {
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     stc_buffer_empty(c);
     pthread_mutex_unlock(&c->lock);
-    stc_cursor_give_up_waiting(c);
+    give_up_waiting(c, STC_BY_CURSOR);
 }
 
 static void ask(struct stc_cursor *c, struct stc_op *op)
@@ -451,24 +477,7 @@ bool stc_cursor_try_buffered(struct stc_cursor *c, bson_t *out_document)
 
 void stc_cursor_give_up_waiting(struct stc_cursor *c)
 {
-    for (;;) {
-        struct stc_op *op, *found = NULL;
-
-        pthread_mutex_lock(&c->lock);
-        cds_list_for_each_entry(op, &c->waiting, waiting)
-        {
-            if (!op->internal && !stc_op_is_settled(op)) {
-                found = op;
-                stc_op_ref(op);
-                break;
-            }
-        }
-        pthread_mutex_unlock(&c->lock);
-        if (found == NULL)
-            return;
-        stc_op_give_up(found, STC_BY_CLOSE);
-        stc_op_unref(found);
-    }
+    give_up_waiting(c, STC_BY_CLOSE);
 }
 
 /* Look again whether it is over. */

@@ -68,7 +68,7 @@ static struct stc_op *take_expired(struct stc_keeper *k, int64_t *next)
 static int64_t keep_deadlines(struct stc_keeper *k)
 {
     struct stc_op *op;
-    int64_t next;
+    int64_t next = STF_NO_DEADLINE;
 
     while ((op = take_expired(k, &next)) != NULL) {
         stc_op_give_up(op, STC_BY_DEADLINE);

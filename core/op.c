@@ -66,7 +66,7 @@ struct stc_op *stc_op_new(stator_client_t *client,
     op->target = stc_target_ref(target);
     op->priority = STC_NORMAL;
     op->deadline.at = STF_NO_DEADLINE;
-    op->submitted = stf_now_ns();
+    op->submitted = op->queued_at = stf_now_ns();
     STF_INIT(&op->where, (uint32_t)STC_OUTSIDE);
     return op;
 }
@@ -122,6 +122,9 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
         [STC_BY_DEADLINE] = {STATOR_FUTURE_FAILED, STATOR_ERROR_EXPIRED,
                              "timeoutMS ran out before it was sent",
                              "timeoutMS ran out while it was running"},
+        [STC_BY_CURSOR] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
+                           "the cursor was closed before it was sent",
+                           "the cursor was closed while it was running"},
         [STC_BY_CLOSE] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
                           "the client was closed before it was sent",
                           "the client was closed while it was running"},

@@ -48,6 +48,7 @@ struct stc_op {
     STF_ATOMIC(uint32_t) returned; /* the driver has */
     struct stc_deadline deadline;
     int64_t submitted; /* CLOCK_MONOTONIC, nanoseconds */
+    int64_t queued_at; /* likewise: a cursor's request is queued more often */
     union {
         struct { /* a cursor's request */
             struct stc_cursor *cursor;
@@ -112,7 +113,12 @@ bool stc_op_admit(struct stc_op *op);
 /* Enter its deadline, if it has one. */
 void stc_op_watch(struct stc_op *op);
 
-enum stc_reason { STC_BY_USER, STC_BY_DEADLINE, STC_BY_CLOSE };
+enum stc_reason {
+    STC_BY_USER,
+    STC_BY_DEADLINE,
+    STC_BY_CURSOR, /* it is closed */
+    STC_BY_CLOSE   /* the client is */
+};
 
 /* Withdraw or abandon, and settle.  Answers whether it did. */
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why);

@@ -25,6 +25,7 @@ void stc_queue_init(struct stc_queue *q, int limit, bool policy_block)
         CDS_INIT_LIST_HEAD(&q->listed[i]);
     CDS_INIT_LIST_HEAD(&q->workers);
     CDS_INIT_LIST_HEAD(&q->loose);
+    CDS_INIT_LIST_HEAD(&q->withdrawn);
     CDS_INIT_LIST_HEAD(&q->waiting_for_room);
 }
 
@@ -72,7 +73,16 @@ void stc_queue_push_to(struct stc_queue *q, struct stc_worker *worker,
     wake_all(q); /* they share one word, and only one of them will do */
 }
 
-/* Withdrawn ones are dropped; they are settled, so that is quiet. */
+/* Without lock: let go what was withdrawn while it was still in the intake.
+ * (Not while sorting: a last reference can take other locks.) */
+static void drop_withdrawn(struct cds_list_head *from)
+{
+    struct stc_op *op, *next;
+
+    cds_list_for_each_entry_safe(op, next, from, listed)
+        stc_op_unref(op);
+}
+
 bool stc_queue_sort(struct stc_queue *q)
 {
     bool half_done = !stf_handover_splice(&q->arriving, &q->intake);
@@ -81,12 +91,13 @@ bool stc_queue_sort(struct stc_queue *q)
     while ((node = stf_handover_pop(&q->arriving, &half_done)) != NULL) {
         struct stc_op *op = stf_container_of(node, struct stc_op, intake);
 
-        if (stc_op_where(op) == STC_WITHDRAWN) {
-            stc_op_unref(op);
-            continue;
-        }
-        stc_op_move(op, STC_LISTED);
-        cds_list_add_tail(&op->listed, &q->listed[op->priority]);
+        struct cds_list_head *list = &q->listed[op->priority];
+
+        if (stc_op_where(op) == STC_WITHDRAWN)
+            list = &q->withdrawn;
+        else
+            stc_op_move(op, STC_LISTED);
+        cds_list_add_tail(&op->listed, list);
     }
     return !half_done;
 }
@@ -146,59 +157,99 @@ static bool anything_listed(struct stc_queue *q)
     return false;
 }
 
+/* What `w` has finished goes, and what was withdrawn; under lock.  The
+ * references are dropped by let_go, without it. */
+struct gone {
+    struct stc_op *finished;
+    struct cds_list_head withdrawn;
+};
+
+static void put_down(struct stc_queue *q, struct stc_worker *w,
+                     struct gone *gone)
+{
+    gone->finished = w->op;
+    w->op = NULL;
+    CDS_INIT_LIST_HEAD(&gone->withdrawn);
+    cds_list_splice(&q->withdrawn, &gone->withdrawn);
+    CDS_INIT_LIST_HEAD(&q->withdrawn);
+}
+
+static void let_go(struct gone *gone)
+{
+    if (gone->finished != NULL)
+        stc_op_unref(gone->finished);
+    drop_withdrawn(&gone->withdrawn);
+}
+
+/* One look, under lock. */
+struct look {
+    struct stc_op *op; /* taken */
+    bool sorted;
+    bool more; /* left for others */
+    bool ends; /* the worker is to */
+};
+
+static struct look look(struct stc_queue *q, struct stc_worker *w)
+{
+    struct look seen;
+
+    atomic_exchange(&q->waking, false); /* Q5: looking now */
+    seen.sorted = stc_queue_sort(q);
+    seen.op = pick(q, w);
+    seen.more = anything_listed(q);
+    seen.ends = seen.op == NULL && seen.sorted &&
+                (q->stopped || (w->retiring && w->n_sharing == 0));
+    w->op = seen.op;
+    w->ending = seen.ends;
+    return seen;
+}
+
 struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
 {
-    struct stc_op *before, *op;
-    bool more;
+    bool is_idle = false;
+    uint32_t word = 0;
+    struct look seen;
 
     for (;;) {
-        bool sorted, ends;
-        uint32_t word;
+        const atomic_uint *sleeps_on = &q->wake_word;
+        struct gone gone;
+        bool looks_again;
 
         pthread_mutex_lock(&q->lock);
-        before = w->op;
-        atomic_exchange(&q->waking, false); /* Q5: looking now */
-        sorted = stc_queue_sort(q);
-        op = pick(q, w);
-        w->op = op;
-        more = anything_listed(q);
-        ends = op == NULL && sorted &&
-               (q->stopped || (w->retiring && w->n_sharing == 0));
-        w->ending = ends;
-        if (op != NULL || ends)
-            break;
+        put_down(q, w, &gone);
+        seen = look(q, w);
+        looks_again = !is_idle && !w->retiring; /* Q4 */
         if (w->retiring) { /* Q6 */
-            word = atomic_load(&q->inbox_word);
-            pthread_mutex_unlock(&q->lock);
-            if (before != NULL)
-                stc_op_unref(before);
-            if (more)
-                wake_one(q);
-            if (sorted)
-                stf_futex_wait(&q->inbox_word, word, STF_NO_DEADLINE);
-            else
-                sched_yield();
-            continue;
+            sleeps_on = &q->inbox_word;
+            word = atomic_load(sleeps_on);
+        } else if (looks_again && seen.op == NULL && !seen.ends) {
+            word = atomic_load(sleeps_on);
+            atomic_fetch_add(&q->idle, 1);
+            is_idle = true;
         }
-        atomic_fetch_add(&q->idle, 1);
-        word = atomic_load(&q->wake_word);
         pthread_mutex_unlock(&q->lock);
-        if (before != NULL)
-            stc_op_unref(before);
-        if (!sorted)
+        let_go(&gone);
+        if (seen.op != NULL || seen.ends)
+            break;
+        if (looks_again)
+            continue;
+        if (seen.more)
+            wake_one(q);
+        if (seen.sorted)
+            stf_futex_wait(sleeps_on, word, STF_NO_DEADLINE);
+        else
             sched_yield();
-        else if (stf_handover_is_empty(&q->intake)) /* Q4 */
-            stf_futex_wait(&q->wake_word, word, STF_NO_DEADLINE);
-        atomic_fetch_sub(&q->idle, 1);
+        if (is_idle)
+            atomic_fetch_sub(&q->idle, 1);
+        is_idle = false;
     }
-    pthread_mutex_unlock(&q->lock);
-    if (before != NULL)
-        stc_op_unref(before);
-    if (more)
+    if (is_idle)
+        atomic_fetch_sub(&q->idle, 1);
+    if (seen.more)
         wake_one(q);
-    if (op != NULL)
+    if (seen.op != NULL)
         stc_queue_discharge(q);
-    return op;
+    return seen.op;
 }
 
 bool stc_queue_withdraw(struct stc_queue *q, struct stc_op *op)
@@ -231,7 +282,7 @@ static struct stc_op *first_of_users(struct cds_list_head *list)
     struct stc_op *op;
 
     cds_list_for_each_entry(op, list, listed)
-        if (!op->internal)
+        if (!op->internal && !stc_op_is_settled(op))
             return op;
     return NULL;
 }
@@ -240,9 +291,12 @@ struct stc_op *stc_queue_any(struct stc_queue *q)
 {
     struct stc_op *op = NULL;
     struct stc_worker *w;
+    CDS_LIST_HEAD(withdrawn);
 
     pthread_mutex_lock(&q->lock);
     stc_queue_sort(q);
+    cds_list_splice(&q->withdrawn, &withdrawn);
+    CDS_INIT_LIST_HEAD(&q->withdrawn);
     for (int i = 0; i < 3 && op == NULL; i++)
         op = first_of_users(&q->listed[i]);
     if (op == NULL)
@@ -258,6 +312,7 @@ struct stc_op *stc_queue_any(struct stc_queue *q)
     if (op != NULL)
         stc_op_ref(op);
     pthread_mutex_unlock(&q->lock);
+    drop_withdrawn(&withdrawn);
     return op;
 }
 

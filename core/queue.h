@@ -14,9 +14,10 @@
  *     change under `lock` only.
  * Q3  While an operation is in here, the queue holds a reference on its
  *     future; take hands it to the worker, withdraw gives it back.
- * Q4  A worker sleeps only if, after it had raised `idle`, both lists and
- *     intake were empty; a push looks at `idle` after it has pushed.  So a
- *     push that finds nobody idle is found by a worker that is on its way.
+ * Q4  A worker sleeps only if there was nothing for it when it looked, under
+ *     lock, after it had read the word and then raised `idle`; a push looks
+ *     at `idle` after it has pushed.  So a push that finds nobody idle is
+ *     found by that look, and one that finds somebody changes the word.
  * Q5  One worker is woken at a time, and wakes the next if more is left.
  * Q6  A retiring worker that still has cursors on its connection takes from
  *     its inbox only.  It sleeps apart, so that it never gets a wake-up that
@@ -56,6 +57,7 @@ struct stc_queue {
     unsigned passed_over[3];
     struct cds_list_head workers;
     struct cds_list_head loose;
+    struct cds_list_head withdrawn; /* while in the intake: to be dropped */
     bool stopped; /* workers end when nothing is left */
 
     atomic_uint idle;       /* workers asleep, or about to be */
@@ -69,7 +71,7 @@ struct stc_queue {
     atomic_uint n_waiting_for_room;
 
     void (*freed)(void *owner); /* a place was freed after shut */
-    void *owner;
+    void *owner;                /* the client */
 };
 
 void stc_queue_init(struct stc_queue *q, int limit, bool policy_block);

@@ -4,7 +4,7 @@
  * A future of stator_client_room sits in `waiting_for_room`, under
  * `room_lock`, with a reference of the list's; whoever takes it out of the
  * list settles it. */
-#include "core/queue.h"
+#include "core/client.h"
 #include "futures/base.h"
 #include "futures/future.h"
 
@@ -43,7 +43,15 @@ static void room_cancel(stator_future_t *f)
     }
 }
 
-static const struct stf_kind room_kind = {.cancel = room_cancel};
+static void room_release(stator_future_t *f)
+{
+    stc_client_release(room_of(f)->queue->owner);
+}
+
+static const struct stf_kind room_kind = {
+    .cancel = room_cancel,
+    .release = room_release,
+};
 
 static bool has_room(struct stc_queue *q)
 {
@@ -85,6 +93,7 @@ stator_future_t *stc_queue_room(struct stc_queue *q)
         return stf_future_no_memory();
     r = room_of(f);
     r->queue = q;
+    stc_client_hold(q->owner); /* whose part the queue is */
     r->listed = true;
     stator_future_ref(f);
     pthread_mutex_lock(&q->room_lock);

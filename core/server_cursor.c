@@ -212,9 +212,10 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
         BSON_APPEND_INT32(&command, "maxTimeMS", call->max_time_ms);
     if (ok) {
         keep_for_more(s, &call->opts);
-        begin_session(s, call, &opts);
         ok = choose_server(s, call, manner, &opts);
     }
+    if (ok)
+        begin_session(s, call, &opts);
     if (ok) {
         bson_destroy(&reply);
         ok = run_first(call, manner, db, &command, &opts, &reply);

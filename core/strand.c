@@ -215,7 +215,7 @@ void stc_cursor_run(struct stc_worker *w, struct stc_op *op)
     struct stc_cursor *c = op->cursor;
 
     stc_histogram_add(&c->client->stats.queued,
-                      stf_now_ns() - op->submitted);
+                      stf_now_ns() - op->queued_at);
     pthread_mutex_lock(&c->lock);
     op->has_place = false; /* the queue has discharged it */
     pthread_mutex_unlock(&c->lock);

@@ -20,6 +20,7 @@ struct stc_call {
     const char *name;                /* the collection's, or NULL */
     /* The operation's own, else the target's, else NULL: the client's. */
     const mongoc_read_prefs_t *read_prefs;
+    const mongoc_read_prefs_t *own_read_prefs; /* the operation's, or NULL */
     bson_t opts;         /* the driver's part of opts */
     bson_t *arguments;   /* documents [2] and on */
     size_t n_arguments;

@@ -21,7 +21,8 @@ static bool takes_max_time(const bson_t *command)
            !bson_iter_init_find(&i, command, "maxTimeMS");
 }
 
-static bool command_by(struct stc_call *call, command_fn *fn)
+static bool command_by(struct stc_call *call, command_fn *fn,
+                       const mongoc_read_prefs_t *prefs)
 {
     bson_t room = BSON_INITIALIZER, reply;
     const bson_t *opts = &call->opts;
@@ -29,15 +30,16 @@ static bool command_by(struct stc_call *call, command_fn *fn)
 
     if (takes_max_time(&call->arguments[0]))
         opts = stc_timed_opts(call, &room);
-    ok = fn(call->database, &call->arguments[0], call->read_prefs, opts,
-            &reply, &call->result->error);
+    ok = fn(call->database, &call->arguments[0], prefs, opts, &reply,
+            &call->result->error);
     bson_destroy(&room);
     return stc_verb_end(call, ok, &reply);
 }
 
 static bool command(struct stc_call *call)
 {
-    bool ok = command_by(call, mongoc_database_command_with_opts);
+    bool ok = command_by(call, mongoc_database_command_with_opts,
+                         call->own_read_prefs);
 
     call->unacknowledged = ok && stc_is_unacknowledged(call, false);
     return ok;
@@ -45,7 +47,8 @@ static bool command(struct stc_call *call)
 
 static bool read_command(struct stc_call *call)
 {
-    return command_by(call, mongoc_database_read_command_with_opts);
+    return command_by(call, mongoc_database_read_command_with_opts,
+                      call->read_prefs);
 }
 
 static bool write_through(mongoc_database_t *database, const bson_t *command,
@@ -60,7 +63,7 @@ static bool write_through(mongoc_database_t *database, const bson_t *command,
 
 static bool write_command(struct stc_call *call)
 {
-    bool ok = command_by(call, write_through);
+    bool ok = command_by(call, write_through, NULL);
 
     call->unacknowledged = ok && stc_is_unacknowledged(call, true);
     return ok;

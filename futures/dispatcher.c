@@ -19,7 +19,9 @@
  *     pending too.
  * D6  The eventfd is written and closed under `fd_lock`: after the close
  *     `fd` is -1, and a number that the system has given to somebody else
- *     is never written to.
+ *     is never written to.  Writers share it: the write wakes the loop,
+ *     which may run at once in the writer's place, and others must not wait
+ *     for the writer to come back.
  * D7  Two counts: `refs`, the handles, whose end closes the dispatcher; and
  *     `holds`, whose end frees its memory.  All handles together are one
  *     hold, so is every continuation until it lies in `ready`, and so is
@@ -50,11 +52,10 @@ struct stator_dispatcher {
     atomic_uint holds;
     uint32_t generation;
     int fd;
-    pthread_mutex_t fd_lock;
+    pthread_rwlock_t fd_lock;
     pthread_mutex_t lock;
     struct cds_list_head registered;
-    struct stf_continuation *awaiting; /* of run_until; the dispatching
-                                          thread's, or the closing one's */
+    struct cds_list_head awaiting; /* of run_until, under lock */
     void *adapter;
     void (*free_adapter)(void *);
 };
@@ -79,9 +80,10 @@ stator_dispatcher_t *stator_dispatcher_new(bson_error_t *error)
     stf_handover_init(&d->backlog);
     atomic_init(&d->refs, 1);
     atomic_init(&d->holds, 1);
-    pthread_mutex_init(&d->fd_lock, NULL);
+    pthread_rwlock_init(&d->fd_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     CDS_INIT_LIST_HEAD(&d->registered);
+    CDS_INIT_LIST_HEAD(&d->awaiting);
     d->generation = stf_generation();
     return d;
 }
@@ -107,11 +109,11 @@ static void wake(stator_dispatcher_t *d)
 {
     const uint64_t one = 1;
 
-    pthread_mutex_lock(&d->fd_lock);
+    pthread_rwlock_rdlock(&d->fd_lock);
     /* EAGAIN: the counter is full, hence readable, which is all we want. */
     while (d->fd >= 0 && write(d->fd, &one, sizeof one) < 0 && errno == EINTR)
         continue;
-    pthread_mutex_unlock(&d->fd_lock);
+    pthread_rwlock_unlock(&d->fd_lock);
 }
 
 bool stf_dispatcher_register(stator_dispatcher_t *d,
@@ -278,11 +280,23 @@ int stator_dispatcher_run_once(stator_dispatcher_t *d, int64_t timeout_ms)
 }
 
 /* A continuation with nothing to do, that makes the descriptor readable when
- * the awaited future settles.  There is one at a time: it stays attached when
- * the time runs out, and the next call for the same future finds it. */
+ * the awaited future settles.  It stays attached when the time runs out; the
+ * next call for the same future finds it. */
+struct awaiting {
+    struct stf_continuation continuation;
+    struct cds_list_head node; /* the dispatcher's, under its lock */
+};
+
+static struct awaiting *awaiting_of(struct stf_continuation *c)
+{
+    return stf_container_of(c, struct awaiting, continuation);
+}
+
 static void awaited_over(struct stf_continuation *c)
 {
-    c->dispatcher->awaiting = NULL;
+    pthread_mutex_lock(&c->dispatcher->lock);
+    cds_list_del(&awaiting_of(c)->node);
+    pthread_mutex_unlock(&c->dispatcher->lock);
 }
 
 static void awaited_run(struct stf_continuation *c)
@@ -294,28 +308,44 @@ static void awaited_run(struct stf_continuation *c)
 static void awaited_release(struct stf_continuation *c)
 {
     stator_future_unref(c->future);
-    free(c);
+    free(awaiting_of(c));
+}
+
+static bool is_awaited(stator_dispatcher_t *d, const stator_future_t *f)
+{
+    struct awaiting *w;
+    bool found = false;
+
+    pthread_mutex_lock(&d->lock);
+    cds_list_for_each_entry(w, &d->awaiting, node)
+        found = found || w->continuation.future == f;
+    pthread_mutex_unlock(&d->lock);
+    return found;
 }
 
 static int await(stator_dispatcher_t *d, stator_future_t *f)
 {
-    struct stf_continuation *c;
+    struct awaiting *w;
     int failed;
 
-    if (d->awaiting != NULL && d->awaiting->future == f)
+    if (is_awaited(d, f))
         return 0;
-    c = calloc(1, sizeof *c);
-    if (c == NULL)
+    w = calloc(1, sizeof *w);
+    if (w == NULL)
         return ENOMEM;
-    c->is_silent = true;
-    c->run = awaited_run;
-    c->drop = awaited_over;
-    c->release = awaited_release;
-    d->awaiting = c;
-    failed = stf_continuation_attach(c, f, d);
+    w->continuation.is_silent = true;
+    w->continuation.run = awaited_run;
+    w->continuation.drop = awaited_over;
+    w->continuation.release = awaited_release;
+    w->continuation.future = f;
+    w->continuation.dispatcher = d;
+    pthread_mutex_lock(&d->lock);
+    cds_list_add_tail(&w->node, &d->awaiting);
+    pthread_mutex_unlock(&d->lock);
+    failed = stf_continuation_attach(&w->continuation, f, d);
     if (failed != 0) {
-        d->awaiting = NULL;
-        free(c);
+        awaited_over(&w->continuation);
+        free(w);
     }
     return failed;
 }
@@ -324,19 +354,20 @@ static int await(stator_dispatcher_t *d, stator_future_t *f)
 static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
                        int64_t deadline)
 {
-    int failed;
+    int failed, ran;
 
     if (stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 0;
     failed = is_closed(d) ? ESHUTDOWN : await(d, f);
     if (failed != 0)
         return -failed;
-    if (run(d, 0) > 0 || is_closed(d) ||
-        stator_future_poll(f) != STATOR_FUTURE_PENDING)
+    ran = run(d, 0);
+    if (is_closed(d) || stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 1;
     if (is_late(deadline))
         return -ETIMEDOUT;
-    sleep_on(d, deadline);
+    if (ran == 0)
+        sleep_on(d, deadline);
     return 1;
 }
 
@@ -418,10 +449,10 @@ static void drop_all(stator_dispatcher_t *d)
 
 static void close_fd(stator_dispatcher_t *d)
 {
-    pthread_mutex_lock(&d->fd_lock);
+    pthread_rwlock_wrlock(&d->fd_lock);
     close(d->fd);
     d->fd = -1;
-    pthread_mutex_unlock(&d->fd_lock);
+    pthread_rwlock_unlock(&d->fd_lock);
 }
 
 stator_dispatcher_t *stator_dispatcher_ref(stator_dispatcher_t *d)
@@ -467,7 +498,7 @@ void stf_dispatcher_release(stator_dispatcher_t *d)
 
         stf_continuation_give_up(c);
     }
-    pthread_mutex_destroy(&d->fd_lock);
+    pthread_rwlock_destroy(&d->fd_lock);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }

@@ -17,7 +17,7 @@ static size_t count(bson_iter_t array)
             return SIZE_MAX;
         n++;
     }
-    return n;
+    return i.err_off == 0 ? n : SIZE_MAX;
 }
 
 struct stf_documents *stf_documents_new(bson_t *owner,
@@ -48,7 +48,10 @@ struct stf_documents *stf_documents_new(bson_t *owner,
         uint32_t length;
 
         bson_iter_document(&i, &length, &data);
-        bson_init_static(&d->at[n++], data, length);
+        if (!bson_init_static(&d->at[n++], data, length)) {
+            free(d); /* it lacks its terminator */
+            return NULL;
+        }
     }
     bson_steal(&d->owner, owner);
     bson_init(owner); /* so that it may be destroyed, as if untouched */

@@ -5,17 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "futures/document.h"
+
 bool stf_bson_is_sound(const bson_t *b)
 {
-    uint32_t length;
+    size_t offset;
 
-    if (b == NULL)
-        return true;
-    if (b->len < 5)
-        return false;
-    memcpy(&length, bson_get_data(b), sizeof length);
-    return BSON_UINT32_FROM_LE(length) == b->len &&
-           bson_validate(b, BSON_VALIDATE_NONE, NULL);
+    return b == NULL || stf_document_flaw(b, &offset) == NULL;
 }
 
 struct stf_result *stf_result_new(void)

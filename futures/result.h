@@ -25,8 +25,7 @@ struct stf_result {
     bool has_error;
 };
 
-/* Can it be copied and read?  Its own length is looked at too, which
- * bson_validate trusts.  NULL is sound. */
+/* Can it be copied and read?  NULL is sound. */
 bool stf_bson_is_sound(const bson_t *b);
 
 /* NULL: no memory. */

@@ -20,7 +20,7 @@ static bool opts_are_sound(const bson_t *opts, const char *subject,
     size_t offset;
 
     if (opts != NULL)
-        flaw = stl_document_flaw(opts, &offset);
+        flaw = stf_document_flaw(opts, &offset);
     if (flaw == NULL)
         return true;
     bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
@@ -88,10 +88,10 @@ stator_future_t *stator_client_close(stator_client_t *client,
 
     if (client == NULL)
         return bad_close("the client is NULL");
-    if (opts != NULL && stl_document_flaw(opts, &offset) != NULL)
+    if (opts != NULL && stf_document_flaw(opts, &offset) != NULL)
         return stf_future_failed(STATOR_ERROR_ARGUMENT, "client.close",
                                  "opts %s at offset %zu",
-                                 stl_document_flaw(opts, &offset), offset);
+                                 stf_document_flaw(opts, &offset), offset);
     if (opts != NULL && bson_iter_init(&i, opts))
         while (bson_iter_next(&i)) {
             if (strcmp(bson_iter_key(&i), "mode") == 0) {

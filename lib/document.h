@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lib/document.h - looking at a user's BSON before it is trusted. */
+/* lib/document.h - what kind of BSON a user gave. */
 #ifndef STL_DOCUMENT_H
 #define STL_DOCUMENT_H
 
 #include <stdbool.h>
 
-#include <bson/bson.h>
-
-/* What is wrong with the structure of `document`, as "is corrupt BSON";
- * `offset` is then where.  NULL: nothing. */
-const char *stl_document_flaw(const bson_t *document, size_t *offset);
+#include "futures/document.h"
 
 /* Are its keys "0", "1", .. and its values documents? */
 bool stl_document_is_array(const bson_t *document);

@@ -19,7 +19,9 @@
  *     dropped and released by another thread as soon as it is attached, so
  *     nothing of `e` is touched after an attach.
  * E4  Documents are taken out of the cursor one by one: those that fn has
- *     not seen are still there when it stops, whyever it does. */
+ *     not seen are still there when it stops, whyever it does; but for one
+ *     that has arrived for a run which a cancel, or the dispatcher's end,
+ *     comes before. */
 #include "futures/awaited.h"
 #include "futures/future.h"
 #include "lib/cursor.h"

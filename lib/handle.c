@@ -96,7 +96,7 @@ struct stl_handle *stl_handle_with_opts(struct stl_handle *h,
         goto no_memory;
     if (opts == NULL)
         opts = &none;
-    flaw = stl_document_flaw(opts, &offset);
+    flaw = stf_document_flaw(opts, &offset);
     if (flaw != NULL) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
                        "%s: opts %s at offset %zu", subject, flaw, offset);

@@ -37,7 +37,7 @@ bool stl_request_check(struct stl_request *r, struct stl_label label,
     if (!stl_request_is_sound(r))
         return false;
     if (document != NULL)
-        flaw = stl_document_flaw(document, &offset);
+        flaw = stf_document_flaw(document, &offset);
     if (flaw == NULL)
         return true;
     if (label.index >= 0)

@@ -72,7 +72,8 @@ STATOR_API stator_future_t *stator_cursor_to_list(stator_cursor_t *cursor,
 /* Hand every document to `fn`, on `dispatcher`, in order.  DONE at the end or
  * when `fn` answers false; the count is how many were handed over.
  * Cancelling it stops after the document at hand.  What `fn` has not seen
- * stays in the cursor.
+ * stays in the cursor, but for the one document that may be on its way when
+ * this is cancelled.
  *
  * Thread: any; `fn` on the dispatching thread.
  * Owns: a new reference, never NULL; `arg` stays yours and must live until

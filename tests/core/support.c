@@ -6,7 +6,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/client.h"
+
 static void give_back_lent(void);
+
+static void nap(void)
+{
+    struct timespec t = {.tv_nsec = 1000000};
+
+    nanosleep(&t, NULL);
+}
 
 /* ---- scenes -------------------------------------------------------------- */
 
@@ -38,11 +47,29 @@ scene_t *scene_new(const char *opts)
     return scene_with_uri(opts, NULL);
 }
 
+/* The close may have been told before the last thread came home; a process
+ * must not end beside one that is still in the driver. */
+static void await_the_end(scene_t *s)
+{
+    int64_t until = now_us() + LIB_PATIENCE_MS * (int64_t)1000;
+    bool is_over = false;
+
+    while (!is_over && now_us() < until) {
+        pthread_mutex_lock(&s->client->lock);
+        is_over = s->client->closed;
+        pthread_mutex_unlock(&s->client->lock);
+        if (!is_over)
+            nap();
+    }
+    ck_assert_msg(is_over, "threads are still in the driver");
+}
+
 void scene_free(scene_t *s)
 {
     wire_gate_open(s->gate);
     if (!s->is_closed)
         close_with(s, NULL);
+    await_the_end(s);
     lib_forget();
     give_back_lent();
     stator_collection_unref(s->things);
@@ -191,13 +218,6 @@ int64_t stat_of(stator_client_t *client, const char *path)
     value = bson_iter_as_int64(&found);
     bson_destroy(&stats);
     return value;
-}
-
-static void nap(void)
-{
-    struct timespec t = {.tv_nsec = 1000000};
-
-    nanosleep(&t, NULL);
 }
 
 int64_t now_us(void)

@@ -12,6 +12,23 @@
 #include "tests/lib/support.h"
 #include "tests/wire/wire.h"
 
+/* gcc and clang tell it in different ways. */
+#ifdef __has_feature
+#define BUILT_WITH(feature) __has_feature(feature)
+#else
+#define BUILT_WITH(feature) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || BUILT_WITH(thread_sanitizer)
+#define UNDER_TSAN 1
+#else
+#define UNDER_TSAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || BUILT_WITH(address_sanitizer)
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
+#endif
+
 typedef struct scene {
     wire_server_t *server;
     char uri[WIRE_URI_SIZE];

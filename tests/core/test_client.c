@@ -404,6 +404,8 @@ END_TEST
 
 START_TEST(a_child_can_start_anew)
 {
+    if (UNDER_TSAN)
+        SKIP("ThreadSanitizer allows no new thread after a fork");
     scene_t *s = scene_to_fork();
 
     in_child(s, unref_and_start_anew);

@@ -249,7 +249,8 @@ END_TEST
 
 static int64_t close_after_down(void)
 {
-    scene_t *s = scene_new("{'workers': 2}");
+    scene_t *s = scene_with_uri("{'workers': 2}",
+                                "serverSelectionTimeoutMS=1500");
     stator_future_t *f[4];
     int64_t beyond;
 
@@ -319,8 +320,8 @@ END_TEST
 /* Nobody has ever listened there. */
 static int64_t close_unreachable(void)
 {
-    stator_client_t *client = stator_client_new("mongodb://127.0.0.1:1/",
-                                                NULL, NULL);
+    stator_client_t *client = stator_client_new(
+        "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=1500", NULL, NULL);
     stator_future_t *f = stator_client_ping(client, NULL);
     int64_t before = now_us(), beyond;
 
@@ -330,6 +331,7 @@ static int64_t close_unreachable(void)
     stator_future_unref(f);
     stator_client_unref(client);
     lib_forget();
+    await_threads("stator", 0);
     return beyond;
 }
 

@@ -9,7 +9,7 @@ static const char *flaw_of(const char *bytes, size_t n, size_t *offset)
     bson_t b;
 
     ck_assert(bson_init_static(&b, (const uint8_t *)bytes, n));
-    return stl_document_flaw(&b, offset);
+    return stf_document_flaw(&b, offset);
 }
 
 #define FLAW(bytes, offset) flaw_of(bytes, sizeof(bytes) - 1, offset)
@@ -30,7 +30,7 @@ START_TEST(sound_documents_have_no_flaw)
     size_t offset;
 
     for (size_t i = 0; i < sizeof sound / sizeof *sound; i++)
-        ck_assert_ptr_null(stl_document_flaw(J("%s", sound[i]), &offset));
+        ck_assert_ptr_null(stf_document_flaw(J("%s", sound[i]), &offset));
     lib_forget();
 }
 END_TEST
@@ -123,10 +123,10 @@ START_TEST(depth_is_bounded)
     bson_t *good = nested(200), *bad = nested(201), *absurd = nested(20000);
     size_t offset;
 
-    ck_assert_ptr_null(stl_document_flaw(good, &offset));
-    ck_assert_str_eq(stl_document_flaw(bad, &offset),
+    ck_assert_ptr_null(stf_document_flaw(good, &offset));
+    ck_assert_str_eq(stf_document_flaw(bad, &offset),
                      "is nested more than 200 levels deep");
-    ck_assert_str_eq(stl_document_flaw(absurd, &offset),
+    ck_assert_str_eq(stf_document_flaw(absurd, &offset),
                      "is nested more than 200 levels deep");
     bson_destroy(good);
     bson_destroy(bad);
