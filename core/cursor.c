@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/cursor.c - requests for documents, and one strand to serve them.  The
- * picture and the invariants are in cursor.h; how a request is served from
- * the buffer is in serve.c, what a worker does in strand.c. */
+ * picture and the invariants are in cursor.h; the line of requests is in
+ * line.c, how one is served from the buffer in serve.c, what a worker does
+ * in strand.c. */
 #include "core/cursor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/client.h"
+#include "core/line.h"
 #include "core/op.h"
 #include "core/serve.h"
 #include "core/target.h"
 #include "core/verb.h"
-#include "core/worker.h"
 
 static const struct stc_verb verbs[] = {
     [STC_NEXT] = {.name = "cursor.next"},
@@ -70,7 +71,7 @@ bool stc_cursor_ref_if_alive(struct stc_cursor *c)
     return false;
 }
 
-static void cursor_ref(struct stc_cursor *c)
+void stc_cursor_ref(struct stc_cursor *c)
 {
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
 }
@@ -126,214 +127,6 @@ void stc_cursor_forget(struct stc_op *op)
         stc_cursor_unref(op->cursor);
 }
 
-/* ---- the line ---------------------------------------------------- */
-
-/* Takes the caller's reference on `op`. */
-static void join_line(struct stc_cursor *c, struct stc_op *op)
-{
-    op->in_line = true;
-    cds_list_add_tail(&op->waiting, &c->waiting);
-}
-
-static struct stc_op *first_waiting(struct stc_cursor *c)
-{
-    return cds_list_empty(&c->waiting)
-               ? NULL
-               : cds_list_first_entry(&c->waiting, struct stc_op, waiting);
-}
-
-static bool is_idle(struct stc_cursor *c)
-{
-    return !c->busy && cds_list_empty(&c->waiting);
-}
-
-static void close_if_over(struct stc_cursor *c)
-{
-    bool over = c->left || c->closed || atomic_load(&c->client->closing);
-    struct stc_op *op = c->closer;
-
-    if (!is_idle(c) || !over || c->server.connection == NULL || op == NULL)
-        return;
-    c->closer = NULL;
-    cursor_ref(c); /* R6 */
-    op->cursor = c;
-    stc_queue_admit_always(&c->client->queue);
-    op->has_place = true;
-    op->submitted = stf_now_ns();
-    join_line(c, op);
-}
-
-static bool wants_prefetch(struct stc_cursor *c)
-{
-    return c->prefetch && is_idle(c) && c->was_asked && !c->ended &&
-           !c->closed && !c->left && c->n_batches < 2 &&
-           c->server.connection != NULL;
-}
-
-static void leave_line(struct stc_op *op, struct stc_finish *out)
-{
-    op->in_line = false;
-    cds_list_del(&op->waiting);
-    cds_list_add_tail(&op->waiting, &out->claimed);
-}
-
-/* Is the trip under way one that no user waits for? */
-static bool is_prefetching(struct stc_cursor *c)
-{
-    struct stc_op *op = first_waiting(c);
-
-    return c->busy && op != NULL && op->want == STC_PREFETCH;
-}
-
-/* What is here need not wait for what is being fetched ahead. */
-static void serve_beside_prefetch(struct stc_cursor *c,
-                                  struct stc_finish *out)
-{
-    struct stc_op *op, *next;
-
-    if (!is_prefetching(c))
-        return;
-    cds_list_for_each_entry_safe(op, next, &c->waiting, waiting)
-    {
-        if (op->want == STC_PREFETCH)
-            continue;
-        if (op->want == STC_CLOSE || c->n_buffered == 0 || !stc_serve(c, op))
-            break;
-        leave_line(op, out);
-    }
-}
-
-/* Nobody comes before a request that is made now. */
-static bool nobody_waits(struct stc_cursor *c)
-{
-    return is_idle(c) ||
-           (is_prefetching(c) &&
-            cds_list_first_entry(&c->waiting, struct stc_op, waiting) ==
-                cds_list_entry(c->waiting.prev, struct stc_op, waiting));
-}
-
-void stc_cursor_advance(struct stc_cursor *c, struct stc_finish *out)
-{
-    *out = (struct stc_finish){0};
-    CDS_INIT_LIST_HEAD(&out->claimed);
-    while (!c->busy) {
-        struct stc_op *op;
-
-        close_if_over(c);
-        op = first_waiting(c);
-        if (op == NULL)
-            break;
-        if (stc_serve(c, op)) {
-            leave_line(op, out);
-        } else {
-            if (!op->has_place) { /* a further trip of the same request */
-                stc_queue_admit_always(&c->client->queue);
-                op->has_place = true;
-            }
-            c->busy = true;
-            out->next = op;
-            out->home = c->home;
-        }
-    }
-    serve_beside_prefetch(c, out);
-    out->prefetch = wants_prefetch(c);
-}
-
-/* Admitting can settle others, so it is done without the lock, and whether
- * it is still wanted is looked at again after. */
-static void prefetch(struct stc_cursor *c)
-{
-    struct stc_queue *q = &c->client->queue;
-    struct stc_finish out;
-    struct stc_op *op;
-    bool wanted;
-
-    if (stc_queue_admit(q, 0) != STC_ADMITTED)
-        return;
-    op = stc_cursor_request(c, STC_PREFETCH);
-    if (op == NULL) {
-        stc_queue_discharge(q);
-        return;
-    }
-    op->internal = true;
-    op->has_place = true;
-    cursor_ref(c);
-    op->cursor = c;
-    pthread_mutex_lock(&c->lock);
-    wanted = wants_prefetch(c);
-    if (wanted) {
-        join_line(c, op);
-        stc_cursor_advance(c, &out);
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (wanted) {
-        stc_cursor_finish(c, &out);
-    } else {
-        stc_queue_discharge(q);
-        stc_op_unref(op);
-    }
-}
-
-void stc_cursor_finish(struct stc_cursor *c, struct stc_finish *out)
-{
-    struct stc_op *op, *after;
-
-    cursor_ref(c); /* what follows may drop all others */
-    if (out->next != NULL) {
-        stc_op_ref(out->next); /* the queue's */
-        out->next->queued_at = stf_now_ns();
-        if (out->home != NULL)
-            stc_queue_push_to(&c->client->queue, out->home, out->next);
-        else
-            stc_queue_push(&c->client->queue, out->next);
-    }
-    cds_list_for_each_entry_safe(op, after, &out->claimed, waiting)
-    {
-        stator_future_t *f = stc_op_future(op);
-
-        if (op->has_place)
-            stc_queue_discharge(&c->client->queue);
-        if (op->claimed_here) /* else given up, and finished by that */
-            stf_finish(f, (stator_future_state_t)(
-                              stf_state_word(&f->state) & STF_FINAL_MASK));
-        stc_op_unref(op); /* the line's */
-    }
-    if (out->prefetch)
-        prefetch(c);
-    stc_cursor_unref(c);
-}
-
-bool stc_cursor_withdraw(struct stc_op *op)
-{
-    struct stc_cursor *c = op->cursor;
-    struct stc_queue *q = &op->client->queue;
-    struct stc_finish out;
-    bool withdrawn = false, had_place = false;
-
-    pthread_mutex_lock(&c->lock);
-    if (op->in_line && (!c->busy || op != first_waiting(c))) {
-        withdrawn = true;
-    } else if (op->in_line && stc_queue_withdraw(q, op)) {
-        c->busy = false;
-        withdrawn = true;
-    }
-    if (withdrawn) {
-        op->in_line = false;
-        cds_list_del(&op->waiting);
-        had_place = op->has_place;
-        op->has_place = false;
-        stc_cursor_advance(c, &out);
-    }
-    pthread_mutex_unlock(&c->lock);
-    if (!withdrawn)
-        return false;
-    if (had_place)
-        stc_queue_discharge(q);
-    stc_cursor_finish(c, &out);
-    stc_op_unref(op); /* the line's */
-    return true;
-}
-
 /* ---- asking ------------------------------------------------------ */
 
 static void set_deadline(struct stc_cursor *c, struct stc_op *op)
@@ -351,14 +144,14 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
 {
     bool fails = c->closed && op->want != STC_CLOSE; /* needs no server */
 
-    if (!fails && (!nobody_waits(c) ||
+    if (!fails && (!stc_line_is_free(c) ||
                    (c->busy &&
                     (op->want == STC_CLOSE || c->n_buffered == 0))))
         return false;
     if (!stc_serve(c, op))
         return false;
     stc_op_ref(op); /* the line's, for finish */
-    stc_cursor_advance(c, out);
+    stc_line_advance(c, out);
     cds_list_add(&op->waiting, &out->claimed);
     return true;
 }
@@ -415,7 +208,7 @@ static void ask(struct stc_cursor *c, struct stc_op *op)
     pthread_mutex_unlock(&c->lock);
     if (served) {
         stc_stats_submitted(&client->stats);
-        stc_cursor_finish(c, &out);
+        stc_line_finish(c, &out);
         return;
     }
     if (op->want == STC_CLOSE) {
@@ -428,10 +221,10 @@ static void ask(struct stc_cursor *c, struct stc_op *op)
     stc_op_watch(op);
     pthread_mutex_lock(&c->lock);
     op->has_place = true;
-    join_line(c, op);
-    stc_cursor_advance(c, &out);
+    stc_line_join(c, op);
+    stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
-    stc_cursor_finish(c, &out);
+    stc_line_finish(c, &out);
 }
 
 stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,
@@ -444,7 +237,7 @@ stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,
     op = stc_cursor_request(c, want);
     if (op == NULL)
         return stf_future_no_memory();
-    cursor_ref(c);
+    stc_cursor_ref(c);
     op->cursor = c;
     op->max = max;
     ask(c, op);
@@ -461,15 +254,15 @@ bool stc_cursor_try_buffered(struct stc_cursor *c, bson_t *out_document)
         atomic_load(&c->client->closing))
         return false;
     pthread_mutex_lock(&c->lock);
-    here = nobody_waits(c) && stc_buffer_take(c, &slice);
+    here = stc_line_is_free(c) && stc_buffer_take(c, &slice);
     if (here)
-        stc_cursor_advance(c, &out);
+        stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
     if (!here)
         return false;
     bson_copy_to(&slice.documents->at[slice.first], out_document);
     stf_documents_unref(slice.documents);
-    stc_cursor_finish(c, &out);
+    stc_line_finish(c, &out);
     return true;
 }
 
@@ -486,9 +279,9 @@ static void look(struct stc_cursor *c)
     struct stc_finish out;
 
     pthread_mutex_lock(&c->lock);
-    stc_cursor_advance(c, &out);
+    stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
-    stc_cursor_finish(c, &out);
+    stc_line_finish(c, &out);
 }
 
 void stc_cursor_leave(struct stc_cursor *c)
@@ -508,7 +301,7 @@ void stc_cursor_shut(struct stc_cursor *c)
     bool leaked;
 
     pthread_mutex_lock(&c->lock);
-    leaked = is_idle(c) && !c->left && !c->closed &&
+    leaked = stc_line_is_idle(c) && !c->left && !c->closed &&
              c->server.connection != NULL;
     pthread_mutex_unlock(&c->lock);
     if (leaked) {

@@ -79,24 +79,10 @@ struct stc_cursor {
     struct stc_worker *home;         /* see R4 */
 };
 
-/* ---- the line, for strand.c -------------------------------------- */
-
-/* (R2: a request that no user waits for, prefetch, may be at the server while
- * those behind it are served from the buffer.) */
-struct stc_finish { /* what is to be done when the lock has been dropped */
-    struct cds_list_head claimed;
-    struct stc_op *next; /* to be queued, for `home` if that is set */
-    struct stc_worker *home;
-    bool prefetch;
-};
-
 /* A request; NULL: no memory. */
 struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want);
-/* Under lock: serve whoever can be served. */
-void stc_cursor_advance(struct stc_cursor *c, struct stc_finish *out);
-/* Without it: finish the claimed, queue the next. */
-void stc_cursor_finish(struct stc_cursor *c, struct stc_finish *out);
 
+void stc_cursor_ref(struct stc_cursor *c);
 bool stc_cursor_ref_if_alive(struct stc_cursor *c);
 void stc_cursor_unref(struct stc_cursor *c);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/op.c - an operation's life outside the worker: made, admitted, given
- * up, counted. */
+/* core/op.c - an operation's life outside the worker: made, submitted,
+ * given up, counted. */
 #include "core/op.h"
 
 #include <stdlib.h>
@@ -148,4 +148,34 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
     stf_finish(f, ends[why].final);
     return true;
+}
+
+stator_future_t *stc_submit(stator_client_t *client,
+                            struct stc_request *request)
+{
+    struct stc_op *op;
+
+    if (stc_client_is_inherited(client)) {
+        free(request->bytes);
+        return stc_forked(request->verb->name);
+    }
+    op = stc_op_new(client, request->verb, request->target);
+    if (op == NULL) {
+        free(request->bytes);
+        return stf_future_no_memory();
+    }
+    op->bytes = request->bytes;
+    op->n_bytes = (uint32_t)request->n_bytes;
+    op->n_documents = request->n_documents;
+    op->priority = (uint8_t)request->priority;
+    op->fn = request->fn;
+    op->arg = request->arg;
+    if (request->timeout_ms > 0)
+        op->deadline.at = stf_deadline_after_ms(request->timeout_ms);
+    if (stc_op_admit(op)) {
+        stc_op_ref(op); /* the queue's */
+        stc_op_watch(op);
+        stc_queue_push(&client->queue, op);
+    }
+    return stc_op_future(op);
 }

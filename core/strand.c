@@ -11,6 +11,7 @@
 
 #include "core/call.h"
 #include "core/client.h"
+#include "core/line.h"
 #include "core/op.h"
 #include "core/serve.h"
 #include "core/verb.h"
@@ -190,9 +191,9 @@ static void fetch(struct stc_worker *w, struct stc_cursor *c,
     if (op->want == STC_PREFETCH)
         op->max = 1; /* it has had its trip */
     c->busy = false;
-    stc_cursor_advance(c, &out);
+    stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
-    stc_cursor_finish(c, &out);
+    stc_line_finish(c, &out);
 }
 
 static void close_server(struct stc_worker *w, struct stc_cursor *c)
@@ -205,9 +206,9 @@ static void close_server(struct stc_worker *w, struct stc_cursor *c)
     pthread_mutex_lock(&c->lock);
     c->ended = true;
     c->busy = false;
-    stc_cursor_advance(c, &out);
+    stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
-    stc_cursor_finish(c, &out);
+    stc_line_finish(c, &out);
 }
 
 void stc_cursor_run(struct stc_worker *w, struct stc_op *op)

@@ -29,7 +29,6 @@
 #include "futures/dispatcher.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,23 +41,6 @@
 
 /* How many leave the register under one locking. */
 enum { BATCH = 64 };
-
-struct stator_dispatcher {
-    struct stf_handover ready;
-    struct stf_handover backlog;
-    atomic_bool dispatching;
-    atomic_bool closed;
-    atomic_uint refs;
-    atomic_uint holds;
-    uint32_t generation;
-    int fd;
-    pthread_rwlock_t fd_lock;
-    pthread_mutex_t lock;
-    struct cds_list_head registered;
-    struct cds_list_head awaiting; /* of run_until, under lock */
-    void *adapter;
-    void (*free_adapter)(void *);
-};
 
 stator_dispatcher_t *stator_dispatcher_new(bson_error_t *error)
 {
@@ -93,7 +75,7 @@ static bool inherited(const stator_dispatcher_t *d)
     return d->generation != stf_generation();
 }
 
-static bool is_closed(stator_dispatcher_t *d)
+bool stf_dispatcher_is_closed(stator_dispatcher_t *d)
 {
     return atomic_load_explicit(&d->closed, memory_order_acquire);
 }
@@ -178,7 +160,7 @@ static int run_batch(stator_dispatcher_t *d,
     for (int i = 0; i < n; i++) {
         struct stf_continuation *c = batch[i];
 
-        if (is_closed(d)) {
+        if (stf_dispatcher_is_closed(d)) {
             c->drop(c);
             c->release(c);
         } else {
@@ -189,7 +171,7 @@ static int run_batch(stator_dispatcher_t *d,
     return ran;
 }
 
-static int run(stator_dispatcher_t *d, int max)
+int stf_dispatcher_run(stator_dispatcher_t *d, int max)
 {
     bool half_done = false;
     int ran = 0, taken;
@@ -205,7 +187,7 @@ static int run(stator_dispatcher_t *d, int max)
 
         taken = begin(d, batch, most, &half_done);
         ran += run_batch(d, batch, taken);
-        if (is_closed(d))
+        if (stf_dispatcher_is_closed(d))
             return ran;
     } while (taken > 0 && (max <= 0 || ran < max));
     if (half_done || !stf_handover_is_empty(&d->backlog))
@@ -213,8 +195,7 @@ static int run(stator_dispatcher_t *d, int max)
     return ran;
 }
 
-/* Become the one who dispatches; 0 or why not. */
-static int enter(stator_dispatcher_t *d, struct stf_dispatching *here)
+int stf_dispatcher_enter(stator_dispatcher_t *d, struct stf_dispatching *here)
 {
     struct stf_thread *thread = stf_thread();
 
@@ -231,7 +212,7 @@ static int enter(stator_dispatcher_t *d, struct stf_dispatching *here)
     return 0;
 }
 
-static void leave(stator_dispatcher_t *d, const struct stf_dispatching *here)
+void stf_dispatcher_leave(stator_dispatcher_t *d, const struct stf_dispatching *here)
 {
     stf_thread()->dispatching = here->outer;
     atomic_store_explicit(&d->dispatching, false, memory_order_release);
@@ -241,159 +222,13 @@ static void leave(stator_dispatcher_t *d, const struct stf_dispatching *here)
 int stator_dispatcher_dispatch(stator_dispatcher_t *d, int max)
 {
     struct stf_dispatching here;
-    int ran = enter(d, &here);
+    int ran = stf_dispatcher_enter(d, &here);
 
     if (ran == 0) {
-        ran = run(d, max);
-        leave(d, &here);
+        ran = stf_dispatcher_run(d, max);
+        stf_dispatcher_leave(d, &here);
     }
     return ran;
-}
-
-/* Until the descriptor is readable or the time is up. */
-static void sleep_on(const stator_dispatcher_t *d, int64_t deadline)
-{
-    struct pollfd p = {.fd = d->fd, .events = POLLIN};
-
-    while (poll(&p, 1, stf_poll_timeout(deadline)) < 0 && errno == EINTR)
-        continue;
-}
-
-static bool is_late(int64_t deadline)
-{
-    return deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline;
-}
-
-int stator_dispatcher_run_once(stator_dispatcher_t *d, int64_t timeout_ms)
-{
-    struct stf_dispatching here;
-    int64_t deadline;
-    int ran = stf_thread()->is_ours ? -EDEADLK : enter(d, &here);
-
-    if (ran != 0)
-        return ran;
-    deadline = stf_deadline_after_ms(timeout_ms);
-    while ((ran = run(d, 0)) == 0 && !is_closed(d) && !is_late(deadline))
-        sleep_on(d, deadline); /* its end may be about nothing: D2 */
-    leave(d, &here);
-    return ran;
-}
-
-/* A continuation with nothing to do, that makes the descriptor readable when
- * the awaited future settles.  It stays attached when the time runs out; the
- * next call for the same future finds it. */
-struct awaiting {
-    struct stf_continuation continuation;
-    struct cds_list_head node; /* the dispatcher's, under its lock */
-};
-
-static struct awaiting *awaiting_of(struct stf_continuation *c)
-{
-    return stf_container_of(c, struct awaiting, continuation);
-}
-
-static void awaited_over(struct stf_continuation *c)
-{
-    pthread_mutex_lock(&c->dispatcher->lock);
-    cds_list_del(&awaiting_of(c)->node);
-    pthread_mutex_unlock(&c->dispatcher->lock);
-}
-
-static void awaited_run(struct stf_continuation *c)
-{
-    awaited_over(c);
-    c->release(c);
-}
-
-static void awaited_release(struct stf_continuation *c)
-{
-    stator_future_unref(c->future);
-    free(awaiting_of(c));
-}
-
-static bool is_awaited(stator_dispatcher_t *d, const stator_future_t *f)
-{
-    struct awaiting *w;
-    bool found = false;
-
-    pthread_mutex_lock(&d->lock);
-    cds_list_for_each_entry(w, &d->awaiting, node)
-        found = found || w->continuation.future == f;
-    pthread_mutex_unlock(&d->lock);
-    return found;
-}
-
-static int await(stator_dispatcher_t *d, stator_future_t *f)
-{
-    struct awaiting *w;
-    int failed;
-
-    if (is_awaited(d, f))
-        return 0;
-    w = calloc(1, sizeof *w);
-    if (w == NULL)
-        return ENOMEM;
-    w->continuation.is_silent = true;
-    w->continuation.run = awaited_run;
-    w->continuation.drop = awaited_over;
-    w->continuation.release = awaited_release;
-    w->continuation.future = f;
-    w->continuation.dispatcher = d;
-    pthread_mutex_lock(&d->lock);
-    cds_list_add_tail(&w->node, &d->awaiting);
-    pthread_mutex_unlock(&d->lock);
-    failed = stf_continuation_attach(&w->continuation, f, d);
-    if (failed != 0) {
-        awaited_over(&w->continuation);
-        free(w);
-    }
-    return failed;
-}
-
-/* Answers as run_until does, or 1: go on. */
-static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
-                       int64_t deadline)
-{
-    int failed, ran;
-
-    if (stator_future_poll(f) != STATOR_FUTURE_PENDING)
-        return 0;
-    failed = is_closed(d) ? ESHUTDOWN : await(d, f);
-    if (failed != 0)
-        return -failed;
-    ran = run(d, 0);
-    if (is_closed(d) || stator_future_poll(f) != STATOR_FUTURE_PENDING)
-        return 1;
-    if (is_late(deadline))
-        return -ETIMEDOUT;
-    if (ran == 0)
-        sleep_on(d, deadline);
-    return 1;
-}
-
-int stator_dispatcher_run_until(stator_dispatcher_t *d, stator_future_t *f,
-                                int64_t timeout_ms)
-{
-    struct stf_dispatching here;
-    int64_t deadline;
-    int answer;
-
-    if (f == NULL)
-        return -EINVAL;
-    answer = stf_thread()->is_ours ? -EDEADLK : enter(d, &here);
-    if (answer != 0)
-        return answer;
-    deadline = stf_deadline_after_ms(timeout_ms);
-    stator_future_ref(f); /* a continuation may give back the caller's */
-    if (stator_future_poll(f) == STATOR_FUTURE_PENDING &&
-        stf_would_deadlock(f, here.outer))
-        answer = -EDEADLK;
-    else
-        while ((answer = run_towards(d, f, deadline)) == 1)
-            continue;
-    stator_future_unref(f);
-    leave(d, &here);
-    return answer;
 }
 
 /* ---- adapter ----------------------------------------------------- */

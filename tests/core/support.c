@@ -17,7 +17,7 @@ static void nap(void)
     nanosleep(&t, NULL);
 }
 
-/* ---- scenes -------------------------------------------------------------- */
+/* ---- scenes ------------------------------------------------------------- */
 
 scene_t *scene_with_uri(const char *opts, const char *extra)
 {
@@ -91,7 +91,7 @@ stator_future_t *close_with(scene_t *s, const char *opts)
                                     opts == NULL ? NULL : J("%s", opts)));
 }
 
-/* ---- operations ------------------------------------------------------------ */
+/* ---- operations --------------------------------------------------------- */
 
 enum { LENT_MAX = 4096 };
 static stator_future_t *lent[LENT_MAX];
@@ -203,7 +203,7 @@ void ck_closed(stator_future_t *f)
     ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);
 }
 
-/* ---- statistics --------------------------------------------------------------- */
+/* ---- statistics --------------------------------------------------------- */
 
 int64_t stat_of(stator_client_t *client, const char *path)
 {
@@ -255,7 +255,7 @@ void best_of_three(const char *what, int64_t (*measure)(void), int64_t bound,
                  figure, unit, bound);
 }
 
-/* ---- the process ---------------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------- */
 
 static bool read_text(const char *path, char *text, size_t size)
 {

@@ -9,7 +9,7 @@
 
 #include "core/client.h"
 
-/* ---- made ------------------------------------------------------------------------ */
+/* ---- made --------------------------------------------------------------- */
 
 START_TEST(making_one_does_no_input_or_output)
 {
@@ -74,7 +74,7 @@ START_TEST(options_of_the_uri_that_hurt_are_kept_from_the_driver)
 }
 END_TEST
 
-/* ---- an adopted pool ----------------------------------------------------------------- */
+/* ---- an adopted pool ---------------------------------------------------- */
 
 static int n_started;
 
@@ -143,7 +143,7 @@ START_TEST(errors_of_the_server_keep_the_servers_code)
 }
 END_TEST
 
-/* ---- several -------------------------------------------------------------------------- */
+/* ---- several ------------------------------------------------------------ */
 
 static void count(stator_future_t *f, void *arg)
 {
@@ -195,7 +195,7 @@ START_TEST(many_dispatchers_on_one_client)
 }
 END_TEST
 
-/* ---- threads ---------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 /* The signals that the thread `task` blocks. */
 static uint64_t blocked_by(const char *task)
@@ -270,7 +270,7 @@ START_TEST(the_callers_signals_stay_as_they_were)
 }
 END_TEST
 
-/* ---- fork ------------------------------------------------------------------------------- */
+/* ---- fork --------------------------------------------------------------- */
 
 /* In a child one does not assert: it leaves with the number of the line. */
 #define MUST(condition)          \

@@ -29,7 +29,7 @@ static stator_future_t *begin_close(scene_t *s, const char *mode,
         s->client, J("{'mode': '%s', 'timeoutMS': %d}", mode, timeout_ms)));
 }
 
-/* ---- operations queued and running ----------------------------------------------- */
+/* ---- operations queued and running -------------------------------------- */
 
 START_TEST(drain_finishes_all_that_was_accepted)
 {
@@ -126,7 +126,7 @@ START_TEST(drain_reads_a_list_to_its_end)
 }
 END_TEST
 
-/* ---- idle cursors -------------------------------------------------------------------- */
+/* ---- idle cursors ------------------------------------------------------- */
 
 START_TEST(drain_and_cancel_close_idle_cursors_on_the_server)
 {
@@ -204,7 +204,7 @@ START_TEST(shared_cursors_close_too)
 }
 END_TEST
 
-/* ---- in time --------------------------------------------------------------------------- */
+/* ---- in time ------------------------------------------------------------ */
 
 enum { CLOSE_MS = 300, GRACE_MS = 200 };
 
@@ -377,7 +377,7 @@ START_TEST(leaked_names_what_is_stuck)
 }
 END_TEST
 
-/* ---- odd times ----------------------------------------------------------------------------- */
+/* ---- odd times ---------------------------------------------------------- */
 
 START_TEST(without_an_operation_ever)
 {
@@ -524,7 +524,7 @@ START_TEST(after_close_every_call_fails_as_closed)
 }
 END_TEST
 
-/* ---- nothing stays ------------------------------------------------------------------------- */
+/* ---- nothing stays ------------------------------------------------------ */
 
 START_TEST(no_thread_and_no_descriptor_stays)
 {
@@ -626,7 +626,7 @@ START_TEST(a_future_does_not_keep_a_client_open)
 }
 END_TEST
 
-/* ---- races ------------------------------------------------------------------------------------ */
+/* ---- races -------------------------------------------------------------- */
 
 static atomic_bool stop;
 

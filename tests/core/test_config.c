@@ -88,7 +88,7 @@ static void ck_no_client(const char *opts, const char *const words[])
 #define ck_no(opts, ...) \
     ck_no_client(opts, (const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- where they come from ------------------------------------------------------- */
+/* ---- where they come from ----------------------------------------------- */
 
 START_TEST(the_defaults)
 {
@@ -193,7 +193,7 @@ START_TEST(an_empty_config_variable_is_none)
 }
 END_TEST
 
-/* ---- what is wrong ---------------------------------------------------------------- */
+/* ---- what is wrong ------------------------------------------------------ */
 
 START_TEST(numbers_out_of_range_are_named)
 {

@@ -6,7 +6,7 @@
 
 #include "core/client.h"
 
-/* ---- all workers blocked ------------------------------------------------------- */
+/* ---- all workers blocked ------------------------------------------------ */
 
 static int64_t lateness_ms(void)
 {
@@ -70,7 +70,7 @@ START_TEST(a_deadline_while_running_abandons)
 }
 END_TEST
 
-/* ---- what reaches the server ------------------------------------------------------- */
+/* ---- what reaches the server -------------------------------------------- */
 
 static int64_t max_time_of(scene_t *s, const char *command, size_t i)
 {
@@ -150,7 +150,7 @@ START_TEST(not_in_get_more)
 }
 END_TEST
 
-/* ---- the range ------------------------------------------------------------------------ */
+/* ---- the range ---------------------------------------------------------- */
 
 START_TEST(zero_is_no_limit)
 {
@@ -222,7 +222,7 @@ START_TEST(ten_thousand_at_random_all_expire)
 }
 END_TEST
 
-/* ---- cursors ----------------------------------------------------------------------------- */
+/* ---- cursors ------------------------------------------------------------ */
 
 START_TEST(the_lifetime_counts_from_the_first_request)
 {
@@ -313,7 +313,7 @@ START_TEST(an_expired_iteration_loses_nothing)
 }
 END_TEST
 
-/* ---- races ---------------------------------------------------------------------------------- */
+/* ---- races -------------------------------------------------------------- */
 
 START_TEST(deadline_and_answer_race)
 {

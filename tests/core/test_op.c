@@ -12,7 +12,7 @@ START_TEST(an_operation_is_small)
 }
 END_TEST
 
-/* ---- cancel --------------------------------------------------------------- */
+/* ---- cancel ------------------------------------------------------------- */
 
 START_TEST(cancel_while_running_settles_at_once)
 {
@@ -87,7 +87,7 @@ START_TEST(without_references_it_still_runs)
 }
 END_TEST
 
-/* ---- a table of failures ------------------------------------------------------- */
+/* ---- a table of failures ------------------------------------------------ */
 
 static const struct failure {
     const char *name;

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* ---- the limit --------------------------------------------------------------- */
+/* ---- the limit ---------------------------------------------------------- */
 
 START_TEST(a_full_queue_refuses_and_names_client_and_limit)
 {
@@ -120,7 +120,7 @@ START_TEST(places_are_counted_right_after_everything)
 }
 END_TEST
 
-/* ---- policy block -------------------------------------------------------------- */
+/* ---- policy block ------------------------------------------------------- */
 
 struct submitter {
     scene_t *scene;
@@ -309,7 +309,7 @@ START_TEST(close_wakes_the_blocked)
 }
 END_TEST
 
-/* ---- order ----------------------------------------------------------------------- */
+/* ---- order -------------------------------------------------------------- */
 
 /* The value of `n` in the filter of the i-th find but the held one. */
 static int64_t filter_of_find(scene_t *s, size_t i)
@@ -390,7 +390,7 @@ START_TEST(of_65_taken_one_at_least_is_a_lower_one)
 }
 END_TEST
 
-/* ---- room -------------------------------------------------------------------------- */
+/* ---- room --------------------------------------------------------------- */
 
 START_TEST(room_is_there_at_once_in_an_empty_queue)
 {
@@ -438,7 +438,7 @@ START_TEST(room_can_be_cancelled_and_closed)
 }
 END_TEST
 
-/* ---- memory ------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------- */
 
 START_TEST(a_million_cancelled_leave_nothing_behind)
 {
@@ -469,7 +469,7 @@ START_TEST(a_million_cancelled_leave_nothing_behind)
 }
 END_TEST
 
-/* ---- threads ------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 enum { RACERS = 4, EACH = 3000 };
 

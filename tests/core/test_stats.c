@@ -190,7 +190,7 @@ START_TEST(phases_measure_what_they_say)
 }
 END_TEST
 
-/* ---- the histogram itself ------------------------------------------------------------ */
+/* ---- the histogram itself ----------------------------------------------- */
 
 static int64_t figure(const bson_t *stats, const char *name)
 {

@@ -37,7 +37,7 @@ static stator_future_t *next_at_gate(scene_t *s, stator_cursor_t *c)
     return f;
 }
 
-/* ---- the session --------------------------------------------------------------- */
+/* ---- the session -------------------------------------------------------- */
 
 START_TEST(many_batches_come_in_one_session)
 {
@@ -131,7 +131,7 @@ START_TEST(a_limit_ends_it)
 }
 END_TEST
 
-/* ---- requests in a line -------------------------------------------------------------- */
+/* ---- requests in a line ------------------------------------------------- */
 
 START_TEST(requests_are_served_in_the_order_of_the_calls)
 {
@@ -231,7 +231,7 @@ START_TEST(nothing_is_sent_before_it_is_asked_for)
 }
 END_TEST
 
-/* ---- cancel ------------------------------------------------------------------------------ */
+/* ---- cancel ------------------------------------------------------------- */
 
 START_TEST(a_cancelled_next_in_line_changes_nothing)
 {
@@ -296,7 +296,7 @@ START_TEST(a_cancelled_first_next_keeps_them_too)
 }
 END_TEST
 
-/* ---- close and unref ---------------------------------------------------------------------- */
+/* ---- close and unref ---------------------------------------------------- */
 
 /* The one killCursors that was sent is in the session of the find. */
 static void ck_killed_rightly(scene_t *s)
@@ -436,7 +436,7 @@ START_TEST(close_passes_a_full_queue)
 }
 END_TEST
 
-/* ---- failures ------------------------------------------------------------------------------- */
+/* ---- failures ----------------------------------------------------------- */
 
 START_TEST(a_failed_get_more_fails_all_that_follows)
 {
@@ -517,7 +517,7 @@ START_TEST(documents_before_a_failure_are_not_lost)
 }
 END_TEST
 
-/* ---- max_bytes, buffered, prefetch -------------------------------------------------------------- */
+/* ---- max_bytes, buffered, prefetch -------------------------------------- */
 
 START_TEST(max_bytes_bounds_a_list_and_loses_nothing)
 {
@@ -644,7 +644,7 @@ START_TEST(unref_during_a_prefetch_kills)
 }
 END_TEST
 
-/* ---- threads -------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 enum { ASKERS = 4, IDS = 2000 };
 
