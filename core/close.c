@@ -151,7 +151,8 @@ static void join_ended(stator_client_t *client)
     }
 }
 
-/* Each cursor once a round, with a reference; NULL when all were met. */
+/* Each cursor once a round, with a reference; NULL when all were met.  Who
+ * was met goes to the end, so the search is over at the first such. */
 static struct stc_cursor *next_cursor(stator_client_t *client,
                                       unsigned round)
 {
@@ -160,11 +161,17 @@ static struct stc_cursor *next_cursor(stator_client_t *client,
     pthread_mutex_lock(&client->lock);
     cds_list_for_each_entry(c, &client->cursors, node)
     {
-        if (c->round != round && stc_cursor_ref_if_alive(c)) {
-            c->round = round;
+        if (c->round == round)
+            break;
+        if (stc_cursor_ref_if_alive(c)) {
             found = c;
             break;
         }
+    }
+    if (found != NULL) {
+        found->round = round;
+        cds_list_del(&found->node);
+        cds_list_add_tail(&found->node, &client->cursors);
     }
     pthread_mutex_unlock(&client->lock);
     return found;
@@ -227,7 +234,6 @@ static void name_stuck_workers(stator_client_t *client)
     cds_list_for_each_entry(w, &client->queue.workers, node)
     {
         struct stuck *s = &found[n];
-        const struct stc_target *t;
 
         if (n == MOST)
             break;
@@ -236,11 +242,9 @@ static void name_stuck_workers(stator_client_t *client)
         snprintf(s->what, sizeof s->what, "between two operations");
         if (w->op == NULL)
             continue;
-        t = w->op->target;
         s->since = w->op->submitted;
-        snprintf(s->what, sizeof s->what, "%s on %s%s%s", w->op->verb->name,
-                 t->db, t->name == NULL ? "" : ".",
-                 t->name == NULL ? "" : t->name);
+        stc_target_describe(w->op->target, w->op->verb->name, s->what,
+                            sizeof s->what);
     }
     pthread_mutex_unlock(&client->queue.lock);
     for (int i = 0; i < n; i++)

@@ -29,6 +29,9 @@ static const struct {
     [STC_NAME] = {"name", "STATOR_NAME", 0, 0, 0, NULL},
 };
 
+/* Compared as a pointer: a file can be called so, too. */
+static const char by_default[] = "default";
+
 static bool is_number(int option)
 {
     return option < STC_QUEUE_POLICY;
@@ -227,7 +230,7 @@ bool stc_config_allow(struct stc_config *config, int workers,
                        STC_WORKERS_MAX);
         return false;
     }
-    if (strcmp(config->source[STC_MAX_CONNECTIONS], "default") == 0) {
+    if (config->source[STC_MAX_CONNECTIONS] == by_default) {
         if (*max < least)
             *max = default_connections(config, workers);
         return true;
@@ -249,9 +252,11 @@ bool stc_config_read(struct stc_config *config, const bson_t *opts,
     for (int option = 0; option < STC_N_OPTIONS; option++) {
         if (is_number(option))
             config->number[option] = options[option].default_number;
-        config->source[option] = "default";
+        config->source[option] = by_default;
     }
     snprintf(config->name, sizeof config->name, "stator");
+    if (uri_max_pool_size > options[STC_MAX_CONNECTIONS].high)
+        return bad(error, "uri", "maxPoolSize", "is above 100000");
     if (uri_max_pool_size > 0 &&
         !set_number(config, STC_MAX_CONNECTIONS, uri_max_pool_size, "uri",
                     error))

@@ -15,8 +15,7 @@
 
 #include <stator/client.h>
 
-struct stf_result;
-struct stc_call;
+struct stf_slice;
 
 /* ---- target: what a handle stands for ---------------------------- */
 
@@ -76,8 +75,16 @@ stator_future_t *stc_submit(stator_client_t *client,
  * keeps the handle with the user's references. */
 struct stc_cursor;
 
-/* STC_PREFETCH is core's own. */
-enum stc_want { STC_NEXT, STC_BATCH, STC_LIST, STC_CLOSE, STC_PREFETCH };
+/* STC_READY takes nothing: DONE when a document is here to be taken (count 1)
+ * or there are no more (count 0).  STC_PREFETCH is core's own. */
+enum stc_want {
+    STC_NEXT,
+    STC_BATCH,
+    STC_LIST,
+    STC_CLOSE,
+    STC_READY,
+    STC_PREFETCH
+};
 
 /* Takes `request->bytes`.  No I/O.  NULL: no memory. */
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
@@ -85,7 +92,9 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
 /* `max` is STC_LIST's.  A new future, never NULL. */
 stator_future_t *stc_cursor_ask(struct stc_cursor *cursor, enum stc_want want,
                                 int64_t max);
-bool stc_cursor_try_buffered(struct stc_cursor *cursor, bson_t *out);
+/* The next document that is here, one as a slice, whose reference on the
+ * batch becomes the caller's.  False: none is, or requests come first. */
+bool stc_cursor_take(struct stc_cursor *cursor, struct stf_slice *out);
 /* The handle has gone: close when what was asked has settled.  `cursor` is
  * not to be used any more. */
 void stc_cursor_leave(struct stc_cursor *cursor);

@@ -5,7 +5,6 @@
  * in strand.c. */
 #include "core/cursor.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/client.h"
@@ -20,6 +19,7 @@ static const struct stc_verb verbs[] = {
     [STC_BATCH] = {.name = "cursor.next_batch"},
     [STC_LIST] = {.name = "cursor.to_list"},
     [STC_CLOSE] = {.name = "cursor.close"},
+    [STC_READY] = {.name = "cursor.each"},
     [STC_PREFETCH] = {.name = "cursor.prefetch"},
 };
 
@@ -244,26 +244,22 @@ stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,
     return stc_op_future(op);
 }
 
-bool stc_cursor_try_buffered(struct stc_cursor *c, bson_t *out_document)
+bool stc_cursor_take(struct stc_cursor *c, struct stf_slice *out)
 {
-    struct stf_slice slice;
-    struct stc_finish out;
+    struct stc_finish finish;
     bool here;
 
     if (stc_client_is_inherited(c->client) ||
         atomic_load(&c->client->closing))
         return false;
     pthread_mutex_lock(&c->lock);
-    here = stc_line_is_free(c) && stc_buffer_take(c, &slice);
+    here = stc_line_is_free(c) && stc_buffer_take(c, out);
     if (here)
-        stc_line_advance(c, &out);
+        stc_line_advance(c, &finish);
     pthread_mutex_unlock(&c->lock);
-    if (!here)
-        return false;
-    bson_copy_to(&slice.documents->at[slice.first], out_document);
-    stf_documents_unref(slice.documents);
-    stc_line_finish(c, &out);
-    return true;
+    if (here)
+        stc_line_finish(c, &finish);
+    return here;
 }
 
 /* ---- ending ------------------------------------------------------ */
@@ -305,9 +301,7 @@ void stc_cursor_shut(struct stc_cursor *c)
              c->server.connection != NULL;
     pthread_mutex_unlock(&c->lock);
     if (leaked) {
-        snprintf(what, sizeof what, "%s on %s%s%s", c->verb->name,
-                 c->target->db, c->target->name == NULL ? "" : ".",
-                 c->target->name == NULL ? "" : c->target->name);
+        stc_target_describe(c->target, c->verb->name, what, sizeof what);
         stc_close_leaked(c->client, "cursor", what, c->made);
     }
     look(c);

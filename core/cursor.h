@@ -65,6 +65,7 @@ struct stc_cursor {
     bool closed;    /* by close: the buffer is empty, requests fail */
     bool ended;     /* no more will come: the last batch, or `failure` */
     bool has_failed;
+    bool is_dry;    /* tailable, and this trip brought nothing */
     struct cds_list_head batches;
     int64_t n_buffered; /* documents */
     int64_t n_bytes;    /* of these */

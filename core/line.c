@@ -30,7 +30,8 @@ static void close_if_over(struct stc_cursor *c)
     bool over = c->left || c->closed || atomic_load(&c->client->closing);
     struct stc_op *op = c->closer;
 
-    if (!stc_line_is_idle(c) || !over || c->server.connection == NULL || op == NULL)
+    if (!stc_line_is_idle(c) || !over || c->server.connection == NULL ||
+        op == NULL)
         return;
     c->closer = NULL;
     stc_cursor_ref(c); /* R6 */
@@ -151,19 +152,31 @@ static void prefetch(struct stc_cursor *c)
     }
 }
 
+static void queue_next(struct stc_cursor *c, struct stc_op *op,
+                       struct stc_worker *home)
+{
+    struct stc_queue *q = &c->client->queue;
+
+    stc_op_ref(op);
+    stc_op_ref(op); /* the queue's */
+    op->queued_at = stf_now_ns();
+    if (home != NULL)
+        stc_queue_push_to(q, home, op);
+    else
+        stc_queue_push(q, op);
+    /* It can have been given up before there was anything to withdraw. */
+    if (stc_op_is_settled(op))
+        stc_cursor_withdraw(op);
+    stc_op_unref(op);
+}
+
 void stc_line_finish(struct stc_cursor *c, struct stc_finish *out)
 {
     struct stc_op *op, *after;
 
     stc_cursor_ref(c); /* what follows may drop all others */
-    if (out->next != NULL) {
-        stc_op_ref(out->next); /* the queue's */
-        out->next->queued_at = stf_now_ns();
-        if (out->home != NULL)
-            stc_queue_push_to(&c->client->queue, out->home, out->next);
-        else
-            stc_queue_push(&c->client->queue, out->next);
-    }
+    if (out->next != NULL)
+        queue_next(c, out->next, out->home);
     cds_list_for_each_entry_safe(op, after, &out->claimed, waiting)
     {
         stator_future_t *f = stc_op_future(op);

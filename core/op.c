@@ -109,6 +109,16 @@ void stc_op_watch(struct stc_op *op)
         stc_keeper_watch(&op->client->keeper, op);
 }
 
+/* Of an operation that is claimed.  True: no worker had it. */
+static bool withdraw(struct stc_op *op)
+{
+    if (!stc_queue_withdraw(&op->client->queue, op))
+        return false;
+    stc_op_drop_bytes(op);
+    stc_queue_discharge(&op->client->queue);
+    return true;
+}
+
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
 {
     static const struct {
@@ -134,14 +144,7 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    if (op->is_request)
-        withdrawn = stc_cursor_withdraw(op);
-    else
-        withdrawn = stc_queue_withdraw(&op->client->queue, op);
-    if (withdrawn && !op->is_request) {
-        stc_op_drop_bytes(op);
-        stc_queue_discharge(&op->client->queue);
-    }
+    withdrawn = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
     not_sent = withdrawn || stf_phase(f) < STATOR_PHASE_SENT;
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
@@ -165,7 +168,6 @@ stator_future_t *stc_submit(stator_client_t *client,
         return stf_future_no_memory();
     }
     op->bytes = request->bytes;
-    op->n_bytes = (uint32_t)request->n_bytes;
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;
     op->fn = request->fn;
@@ -176,6 +178,9 @@ stator_future_t *stc_submit(stator_client_t *client,
         stc_op_ref(op); /* the queue's */
         stc_op_watch(op);
         stc_queue_push(&client->queue, op);
+        /* Its time can have run out before there was anything to withdraw. */
+        if (stc_op_is_settled(op))
+            withdraw(op);
     }
     return stc_op_future(op);
 }

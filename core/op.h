@@ -30,7 +30,6 @@ struct stc_op {
     struct stc_target *target;
     const struct stc_verb *verb;
     uint8_t *bytes; /* see struct stc_request; NULL for cursors */
-    uint32_t n_bytes;
     uint32_t n_documents;
     union {
         struct cds_wfcq_node intake;

@@ -184,7 +184,7 @@ void stc_connection_aim(struct stc_connection *c, struct stc_target *target)
 {
     bson_t options;
 
-    if (c->target == target)
+    if (c->target != NULL && stc_target_is_same(c->target, target))
         return;
     aim_at_nothing(c);
     c->target = stc_target_ref(target);

@@ -157,18 +157,15 @@ static bool anything_listed(struct stc_queue *q)
     return false;
 }
 
-/* What `w` has finished goes, and what was withdrawn; under lock.  The
- * references are dropped by let_go, without it. */
+/* What the worker has finished goes, and what was withdrawn; taken out under
+ * lock, dropped without it. */
 struct gone {
     struct stc_op *finished;
     struct cds_list_head withdrawn;
 };
 
-static void put_down(struct stc_queue *q, struct stc_worker *w,
-                     struct gone *gone)
+static void put_down(struct stc_queue *q, struct gone *gone)
 {
-    gone->finished = w->op;
-    w->op = NULL;
     CDS_INIT_LIST_HEAD(&gone->withdrawn);
     cds_list_splice(&q->withdrawn, &gone->withdrawn);
     CDS_INIT_LIST_HEAD(&q->withdrawn);
@@ -216,9 +213,14 @@ struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
         bool looks_again;
 
         pthread_mutex_lock(&q->lock);
-        put_down(q, w, &gone);
+        gone.finished = w->op;
         seen = look(q, w);
+        put_down(q, &gone);
         looks_again = !is_idle && !w->retiring; /* Q4 */
+        if (w->retiring && is_idle) { /* since it looked before */
+            atomic_fetch_sub(&q->idle, 1);
+            is_idle = false;
+        }
         if (w->retiring) { /* Q6 */
             sleeps_on = &q->inbox_word;
             word = atomic_load(sleeps_on);

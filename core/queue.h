@@ -82,7 +82,7 @@ enum stc_admission { STC_ADMITTED, STC_FULL, STC_SHUT, STC_TOO_LATE };
 /* Ask for a place.  With the policy "block" it waits for one, until
  * `deadline`, unless the thread is in a dispatch or one of ours. */
 enum stc_admission stc_queue_admit(struct stc_queue *q, int64_t deadline);
-/* A place in any case, for closing cursors. */
+/* A place in any case: see Q1. */
 void stc_queue_admit_always(struct stc_queue *q);
 /* Give a place back unused. */
 void stc_queue_discharge(struct stc_queue *q);

@@ -100,6 +100,14 @@ static void serve_next(struct stc_cursor *c, struct stc_op *op)
     give(op);
 }
 
+static void serve_ready(struct stc_op *op)
+{
+    if (!claim_done(op))
+        return;
+    op->room->count = 1;
+    give(op);
+}
+
 static void serve_batch(struct stc_cursor *c, struct stc_op *op)
 {
     struct stf_slice slice;
@@ -196,7 +204,7 @@ static void serve_end(struct stc_cursor *c, struct stc_op *op)
 
 bool stc_serve(struct stc_cursor *c, struct stc_op *op)
 {
-    bool ends = c->ended || c->closed;
+    bool ends = c->ended || c->closed || c->is_dry;
 
     if (stc_op_is_settled(op))
         return true;
@@ -204,6 +212,12 @@ bool stc_serve(struct stc_cursor *c, struct stc_op *op)
     case STC_NEXT:
         if (c->n_buffered > 0)
             serve_next(c, op);
+        else if (ends)
+            serve_end(c, op);
+        break;
+    case STC_READY:
+        if (c->n_buffered > 0)
+            serve_ready(op);
         else if (ends)
             serve_end(c, op);
         break;

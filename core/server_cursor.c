@@ -73,6 +73,8 @@ static void keep_for_more(struct stc_server_cursor *s, const bson_t *opts)
 {
     bson_iter_t i;
 
+    s->tailable = bson_iter_init_find(&i, opts, "tailable") &&
+                  bson_iter_as_bool(&i);
     if (bson_iter_init_find(&i, opts, "batchSize"))
         s->batch_size = bson_iter_as_int64(&i);
     if (bson_iter_init_find(&i, opts, "maxAwaitTimeMS"))

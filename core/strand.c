@@ -154,12 +154,15 @@ static void bring_home(struct stc_cursor *c, const struct trip *t,
         free(batch);
         c->failure_room->has_error = true;
         stf_enter_phase(c->failure, stc_phase(t->outcome));
+        /* Nobody can be attached to it yet, so nobody is called. */
         stf_settle(c->failure, STATOR_FUTURE_FAILED, c->failure_room,
                    t->outcome);
         c->failure_room = NULL;
         c->ended = c->has_failed = true;
     } else {
         c->ended = c->server.connection == NULL;
+        /* As the driver's cursor does: the end, for now. */
+        c->is_dry = c->server.tailable && t->documents->n == 0;
         batch->slice = (struct stf_slice){.documents = t->documents,
                                           .n = t->documents->n};
         if (t->documents->n > 0 && !c->closed) {
@@ -192,6 +195,7 @@ static void fetch(struct stc_worker *w, struct stc_cursor *c,
         op->max = 1; /* it has had its trip */
     c->busy = false;
     stc_line_advance(c, &out);
+    c->is_dry = false;
     pthread_mutex_unlock(&c->lock);
     stc_line_finish(c, &out);
 }

@@ -2,6 +2,7 @@
 /* core/target.c - names and options of a database or a collection. */
 #include "core/target.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,4 +63,23 @@ void stc_target_options(const struct stc_target *t, bson_t *view)
 const char *stc_target_fault(const struct stc_target *t)
 {
     return t->fault;
+}
+
+void stc_target_describe(const struct stc_target *t, const char *verb,
+                         char *text, size_t size)
+{
+    snprintf(text, size, "%s on %s%s%s", verb, t->db,
+             t->name == NULL ? "" : ".", t->name == NULL ? "" : t->name);
+}
+
+bool stc_target_is_same(const struct stc_target *a,
+                        const struct stc_target *b)
+{
+    if (a == b)
+        return true;
+    return (a->name == NULL) == (b->name == NULL) &&
+           strcmp(a->db, b->db) == 0 &&
+           (a->name == NULL || strcmp(a->name, b->name) == 0) &&
+           a->options_length == b->options_length &&
+           memcmp(a->options, b->options, a->options_length) == 0;
 }

@@ -16,4 +16,11 @@ struct stc_target { /* one block of memory, never changed */
     uint32_t options_length;
 };
 
+/* "verb on db.name", for messages. */
+void stc_target_describe(const struct stc_target *target, const char *verb,
+                         char *text, size_t size);
+/* Do both stand for the same, with the same options? */
+bool stc_target_is_same(const struct stc_target *a,
+                        const struct stc_target *b);
+
 #endif /* STC_TARGET_H */

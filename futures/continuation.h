@@ -9,7 +9,8 @@
  *      +------> DROPPED <----+                    drop, release
  *
  * C1  Exactly one of run and drop is called, once, with no lock held: run on
- *     the dispatching thread, drop on the thread that closes the dispatcher.
+ *     the dispatching thread, drop on the thread that closes the dispatcher
+ *     or, behind a continuation that does, on the dispatching one.
  * C2  Two parties can reach the node: the dispatcher's register, and the
  *     future's links or, after them, the ready queue.  dispatch takes it
  *     from both; else each gives it up when it is done with it.  release

@@ -42,6 +42,18 @@
 /* How many leave the register under one locking. */
 enum { BATCH = 64 };
 
+/* The close must not wait for ever new writers. */
+static void init_fd_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t how;
+
+    pthread_rwlockattr_init(&how);
+    pthread_rwlockattr_setkind_np(
+        &how, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &how);
+    pthread_rwlockattr_destroy(&how);
+}
+
 stator_dispatcher_t *stator_dispatcher_new(bson_error_t *error)
 {
     stator_dispatcher_t *d = calloc(1, sizeof *d);
@@ -62,7 +74,7 @@ stator_dispatcher_t *stator_dispatcher_new(bson_error_t *error)
     stf_handover_init(&d->backlog);
     atomic_init(&d->refs, 1);
     atomic_init(&d->holds, 1);
-    pthread_rwlock_init(&d->fd_lock, NULL);
+    init_fd_lock(&d->fd_lock);
     pthread_mutex_init(&d->lock, NULL);
     CDS_INIT_LIST_HEAD(&d->registered);
     CDS_INIT_LIST_HEAD(&d->awaiting);
@@ -212,7 +224,8 @@ int stf_dispatcher_enter(stator_dispatcher_t *d, struct stf_dispatching *here)
     return 0;
 }
 
-void stf_dispatcher_leave(stator_dispatcher_t *d, const struct stf_dispatching *here)
+void stf_dispatcher_leave(stator_dispatcher_t *d,
+                          const struct stf_dispatching *here)
 {
     stf_thread()->dispatching = here->outer;
     atomic_store_explicit(&d->dispatching, false, memory_order_release);

@@ -65,7 +65,7 @@ struct stator_future {
     void (*first_free)(void *);
 };
 
-struct stator_promise {
+struct stator_promise { /* the same, seen from the other side */
     struct stator_future future;
 };
 

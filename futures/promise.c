@@ -7,12 +7,9 @@
 
 #include "futures/future.h"
 
-static const struct stf_kind promise_kind = {0};
-
 stator_promise_t *stator_promise_new(void)
 {
-    stator_future_t *f =
-        stf_future_new(&promise_kind, "promise", sizeof(struct stator_promise));
+    stator_future_t *f = stf_future_new_plain("promise");
 
     if (f == NULL)
         return stf_promise_of(stf_future_no_memory());

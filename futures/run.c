@@ -22,16 +22,22 @@ static bool is_late(int64_t deadline)
     return deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline;
 }
 
+static int begin(stator_dispatcher_t *d, struct stf_dispatching *here)
+{
+    return stf_thread()->is_ours ? -EDEADLK : stf_dispatcher_enter(d, here);
+}
+
 int stator_dispatcher_run_once(stator_dispatcher_t *d, int64_t timeout_ms)
 {
     struct stf_dispatching here;
     int64_t deadline;
-    int ran = stf_thread()->is_ours ? -EDEADLK : stf_dispatcher_enter(d, &here);
+    int ran = begin(d, &here);
 
     if (ran != 0)
         return ran;
     deadline = stf_deadline_after_ms(timeout_ms);
-    while ((ran = stf_dispatcher_run(d, 0)) == 0 && !stf_dispatcher_is_closed(d) && !is_late(deadline))
+    while ((ran = stf_dispatcher_run(d, 0)) == 0 &&
+           !stf_dispatcher_is_closed(d) && !is_late(deadline))
         sleep_on(d, deadline); /* its end may be about nothing: D2 */
     stf_dispatcher_leave(d, &here);
     return ran;
@@ -120,7 +126,8 @@ static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
     if (failed != 0)
         return -failed;
     ran = stf_dispatcher_run(d, 0);
-    if (stf_dispatcher_is_closed(d) || stator_future_poll(f) != STATOR_FUTURE_PENDING)
+    if (stf_dispatcher_is_closed(d) ||
+        stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 1;
     if (is_late(deadline))
         return -ETIMEDOUT;
@@ -138,7 +145,7 @@ int stator_dispatcher_run_until(stator_dispatcher_t *d, stator_future_t *f,
 
     if (f == NULL)
         return -EINVAL;
-    answer = stf_thread()->is_ours ? -EDEADLK : stf_dispatcher_enter(d, &here);
+    answer = begin(d, &here);
     if (answer != 0)
         return answer;
     deadline = stf_deadline_after_ms(timeout_ms);

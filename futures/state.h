@@ -51,7 +51,6 @@
                                             value,              \
                                             memory_order_##order, \
                                             memory_order_acquire)
-#define STF_FENCE(order) atomic_thread_fence(memory_order_##order)
 #endif
 
 /* The final values are those of stator_future_state_t. */

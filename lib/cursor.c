@@ -110,8 +110,23 @@ stator_future_t *stator_cursor_close(stator_cursor_t *cursor)
     return done;
 }
 
+stator_future_t *stl_cursor_ready(stator_cursor_t *cursor)
+{
+    return ask(cursor, "cursor.each", STC_READY, 0);
+}
+
+bool stl_cursor_take(stator_cursor_t *cursor, struct stf_slice *out)
+{
+    return cursor->core != NULL && stc_cursor_take(cursor->core, out);
+}
+
 bool stator_cursor_try_buffered(stator_cursor_t *cursor, bson_t *out)
 {
-    return cursor != NULL && cursor->core != NULL && out != NULL &&
-           stc_cursor_try_buffered(cursor->core, out);
+    struct stf_slice slice;
+
+    if (cursor == NULL || out == NULL || !stl_cursor_take(cursor, &slice))
+        return false;
+    bson_copy_to(&slice.documents->at[slice.first], out);
+    stf_documents_unref(slice.documents);
+    return true;
 }

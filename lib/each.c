@@ -7,11 +7,11 @@
  *   run: document at hand -> fn -> next one buffered? --yes--> fn ..
  *          ^                            | no
  *          |                            v
- *          +---- settles ------ ask the cursor for the next
+ *          +---- settles ------ ask the cursor for more
  *          |
  *          +---- settles ------ the future that fn gave (each_async)
  *
- * E1  One continuation, attached to what is awaited: the cursor's next, or
+ * E1  One continuation, attached to what is awaited: the cursor's word, or
  *     the future that fn gave.  It runs in dispatch only, so fn never runs
  *     twice at a time, and everything but `awaited` is the running thread's.
  * E2  `awaited` is what cancel has to cancel.
@@ -19,9 +19,8 @@
  *     dropped and released by another thread as soon as it is attached, so
  *     nothing of `e` is touched after an attach.
  * E4  Documents are taken out of the cursor one by one: those that fn has
- *     not seen are still there when it stops, whyever it does; but for one
- *     that has arrived for a run which a cancel, or the dispatcher's end,
- *     comes before. */
+ *     not seen are still there when it stops, whyever it does.  What is
+ *     awaited takes none with it. */
 #include "futures/awaited.h"
 #include "futures/future.h"
 #include "lib/cursor.h"
@@ -39,7 +38,7 @@ struct each {
     void *arg;
     struct stf_result *result; /* made beforehand; NULL: given away */
     int64_t count;
-    bool is_paused; /* what settled is fn's future, not a document */
+    bool is_paused; /* what settles is fn's future, not the cursor's */
 };
 
 static struct each *each_of(stator_future_t *f)
@@ -95,8 +94,8 @@ static void fail_closed(struct each *e)
                     "its dispatcher was closed", STATOR_NOT_SENT);
 }
 
-/* Nobody will look at `awaited`.  A document stays in the cursor if it is
- * cancelled; fn's own future is not ours to cancel for want of a loop. */
+/* Nobody will look at `awaited`.  fn's own future is not ours to cancel for
+ * want of a loop. */
 static void give_up_next(const struct each *e, stator_future_t *awaited)
 {
     if (!e->is_paused)
@@ -161,46 +160,39 @@ static enum verdict hand_over_buffered(struct each *e, int n,
                                        stator_future_t **awaited)
 {
     enum verdict verdict = GO_ON;
-    bson_t document;
+    struct stf_slice slice;
 
     while (verdict == GO_ON && n-- > 0) {
         if (is_over(e))
             return STOP;
-        if (!stator_cursor_try_buffered(e->cursor, &document)) {
-            *awaited = stator_cursor_next(e->cursor);
+        if (!stl_cursor_take(e->cursor, &slice)) {
+            *awaited = stl_cursor_ready(e->cursor);
             return PAUSE;
         }
-        verdict = hand_over(e, &document, awaited);
+        verdict = hand_over(e, &slice.documents->at[slice.first], awaited);
         e->is_paused = verdict == PAUSE;
-        bson_destroy(&document);
+        stf_documents_unref(slice.documents);
     }
     return verdict;
 }
 
-/* What was awaited has settled: a document, or fn's own future. */
-static enum verdict receive(struct each *e, stator_future_t *settled,
-                            stator_future_t **awaited)
+/* What was awaited has settled: there are documents, or fn's own future. */
+static enum verdict receive(struct each *e, stator_future_t *settled)
 {
-    const bson_t *document = stator_future_document(settled);
-    enum verdict verdict = GO_ON;
+    bool is_end = !e->is_paused && stator_future_count(settled) == 0;
 
+    e->is_paused = false;
     if (is_over(e))
         return STOP;
     if (stator_future_poll(settled) != STATOR_FUTURE_DONE) {
         stf_settle_as(&e->future, settled);
         return STOP;
     }
-    if (e->is_paused) {
-        e->is_paused = false;
-        return GO_ON;
-    }
-    if (document == NULL) {
+    if (is_end) {
         finish(e);
         return STOP;
     }
-    verdict = hand_over(e, document, awaited);
-    e->is_paused = verdict == PAUSE;
-    return verdict;
+    return GO_ON;
 }
 
 static void each_run(struct stf_continuation *c)
@@ -213,7 +205,7 @@ static void each_run(struct stf_continuation *c)
     /* NULL: this is the next piece of what was received before, or it was
      * cancelled meanwhile. */
     if (received != NULL)
-        verdict = receive(e, settled, &awaited);
+        verdict = receive(e, settled);
     stator_future_unref(received);
     if (verdict == GO_ON)
         verdict = hand_over_buffered(e, DOCUMENTS_A_RUN, &awaited);
@@ -281,7 +273,7 @@ static stator_future_t *start(const char *subject, stator_cursor_t *cursor,
     e->continuation.run = each_run;
     e->continuation.drop = each_drop;
     e->continuation.release = each_continuation_release;
-    go_on_after(e, stator_cursor_next(cursor), dispatcher);
+    go_on_after(e, stl_cursor_ready(cursor), dispatcher);
     return f;
 }
 

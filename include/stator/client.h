@@ -25,8 +25,10 @@
  * maxConnections is, unless given, the URI's maxPoolSize if that is given,
  * else the larger of 100 and 2 * (workers + watchers) + 1; below workers +
  * watchers + 1 it is an error that names both.  An unknown key or a wrong
- * type is an error that names it.  waitQueueTimeoutMS of the URI bounds the
- * wait for a connection, where an operation has to wait for one.
+ * type is an error that names it.  waitQueueTimeoutMS of the URI is ignored:
+ * nobody waits for a connection.  `watchers` are for the long waits of change
+ * streams, which this version does not have: no thread is started for them,
+ * only their connections are set aside.
  *
  * Options of every operation, beside the driver's own keys, which go to the
  * driver unchanged:

@@ -97,7 +97,8 @@ stator_collection_find(
     const bson_t *opts);
 
 /* A cursor over the result of `pipeline`: an array, or {"pipeline": [..]}.
- * $out and $merge run with the first future and give no document.
+ * $out and $merge run with the first future, always on the primary, and give
+ * no document.
  *
  * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
  *   future of the cursor.

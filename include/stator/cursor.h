@@ -43,7 +43,9 @@ typedef bool stator_each_fn(const bson_t *document, void *arg);
 typedef stator_future_t *stator_each_async_fn(const bson_t *document,
                                               void *arg);
 
-/* The next document: stator_future_document.  DONE with none at the end.
+/* The next document: stator_future_document.  DONE with none at the end; a
+ * tailable cursor has reached it for now whenever the server has nothing new,
+ * and can be asked again.
  *
  * Thread: any.  Owns: a new reference, never NULL.
  * Errors: through the future: CLOSED after close.
@@ -72,8 +74,7 @@ STATOR_API stator_future_t *stator_cursor_to_list(stator_cursor_t *cursor,
 /* Hand every document to `fn`, on `dispatcher`, in order.  DONE at the end or
  * when `fn` answers false; the count is how many were handed over.
  * Cancelling it stops after the document at hand.  What `fn` has not seen
- * stays in the cursor, but for the one document that may be on its way when
- * this is cancelled.
+ * stays in the cursor.
  *
  * Thread: any; `fn` on the dispatching thread.
  * Owns: a new reference, never NULL; `arg` stays yours and must live until

@@ -54,7 +54,7 @@ typedef stator_future_t *stator_chain_fn(stator_future_t *future, void *arg);
 /* ---- the state ------------------------------------------------------- */
 
 /* The state now.  PENDING may be stale by the time you look at it, any other
- * answer is final.  Two atomic loads; never blocks.
+ * answer is final.  Atomic loads; never blocks.
  *
  * Thread: any.  Owns: nothing.  Errors: none; NULL reads as FAILED. */
 STATOR_API stator_future_state_t

@@ -433,14 +433,23 @@ END_TEST
 START_TEST(a_laxer_second_close_is_not)
 {
     scene_t *s = scene_new(NULL);
-    stator_future_t *running = hold_worker(s), *queued;
-    stator_future_t *first = begin_close(s, "cancel", 20000);
+    stator_future_t *running, *first, *second;
+    stator_cursor_t *c;
 
+    scene_fill(s, 10);
+    wire_rule_add(s->server,
+                  &(wire_rule_t){.command = "getMore", .gate = s->gate});
+    c = open_and_read(s, "{'batchSize': 1}");
+    running = lend(stator_cursor_next(c));
+    ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
+    first = begin_close(s, "abort", 20000);
     ck_cancelled(running, STATOR_MAYBE_SENT);
-    queued = begin_close(s, "drain", 30000);
+    second = begin_close(s, "drain", 30000);
     wire_gate_open(s->gate);
     ck_done(first);
-    ck_done(queued);
+    ck_done(second);
+    ck_assert_int_eq(wire_count(s->server, "killCursors"), 0);
+    stator_cursor_unref(c);
     scene_free(s);
 }
 END_TEST
