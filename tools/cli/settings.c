@@ -38,7 +38,7 @@ static const struct argp_option options[] = {
      "Operations that may wait for a worker", 11},
     {"queue-policy", KEY_QUEUE_POLICY, "reject|block", 0,
      "What happens to one more", 11},
-    {"watchers", KEY_WATCHERS, "N", 0, "Threads for long waits", 11},
+    {"watchers", KEY_WATCHERS, "N", 0, "Connections set aside for long waits", 11},
     {"name", KEY_NAME, "NAME", 0, "Name of the client and its threads", 11},
     {.doc = "Output:", .group = 12},
     {"color", KEY_COLOR, "auto|always|never", 0,
