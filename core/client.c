@@ -65,6 +65,27 @@ static void init_driver(void)
     mongoc_init(); /* counted by nobody: it is never cleaned up */
 }
 
+/* Of these two the driver's text repeats what may be a secret. */
+static const char *safe_reason(const char *reason)
+{
+    if (strncmp(reason, "Password \"", 10) == 0)
+        return "the password has characters that must be percent-encoded";
+    if (strncmp(reason, "Deprecated option '", 19) == 0)
+        return "an option is there twice, by its old and its new name";
+    return reason;
+}
+
+/* The first '@' ends the password for the driver; what is left of it would be
+ * looked up, logged and reported as a host. */
+static bool has_torn_password(const mongoc_uri_t *uri)
+{
+    const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri);
+
+    while (host != NULL && strchr(host->host, '@') == NULL)
+        host = host->next;
+    return host != NULL;
+}
+
 static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
 {
     bson_error_t reason;
@@ -72,7 +93,14 @@ static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
 
     if (uri == NULL) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
-                       "client: uri: %s", reason.message);
+                       "client: uri: %s", safe_reason(reason.message));
+        return NULL;
+    }
+    if (has_torn_password(uri)) {
+        mongoc_uri_destroy(uri);
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_ARGUMENT,
+                       "client: uri: an \"@\" in the name or the password "
+                       "must be written as %%40");
         return NULL;
     }
     /* Kept from the driver: with the one, destroying a pool can crash; the

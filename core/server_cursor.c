@@ -3,6 +3,7 @@
  * killCursors. */
 #include "core/server_cursor.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,13 @@
 static bool fail(struct stf_result *result, uint32_t code, const char *why)
 {
     bson_set_error(&result->error, MONGOC_ERROR_CURSOR, code, "%s", why);
+    return false;
+}
+
+static bool fail_for_memory(struct stf_result *result, const char *what)
+{
+    bson_set_error(&result->error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                   "cursor: no memory for %s", what);
     return false;
 }
 
@@ -69,7 +77,8 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
     return true;
 }
 
-static void keep_for_more(struct stc_server_cursor *s, const bson_t *opts)
+static bool keep_for_more(struct stc_server_cursor *s, const bson_t *opts,
+                          struct stf_result *result)
 {
     bson_iter_t i;
 
@@ -87,7 +96,10 @@ static void keep_for_more(struct stc_server_cursor *s, const bson_t *opts)
         if (s->comment != NULL)
             memcpy(s->comment, bson_get_data(&comment), comment.len);
         bson_destroy(&comment);
+        if (s->comment == NULL)
+            return fail_for_memory(result, "its comment");
     }
+    return true;
 }
 
 /* ---- what is answered -------------------------------------------- */
@@ -130,15 +142,26 @@ static bool read_reply(struct stc_server_cursor *s, bson_t *reply,
     if (s->id != 0 && s->ns == NULL) {
         copy = strdup(ns);
         if (copy == NULL)
-            return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
-                        "no memory for the cursor's namespace");
+            return fail_for_memory(result, "its namespace");
         s->ns = copy;
     }
     *documents = stf_documents_new(reply, &batch);
-    if (*documents == NULL)
-        return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
-                    "no memory for the batch, or no document in it");
-    return true;
+    if (*documents != NULL)
+        return true;
+    if (errno == ENOMEM)
+        return fail_for_memory(result, "a batch");
+    return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
+                "the batch holds something that is no document");
+}
+
+static bool take_reply(struct stc_server_cursor *s, bson_t *reply,
+                       struct stf_result *result,
+                       struct stf_documents **documents)
+{
+    bool ok = read_reply(s, reply, result, documents);
+
+    s->is_orphan = !ok && s->id != 0;
+    return ok;
 }
 
 static bool run_list(struct stc_call *call, const char *db,
@@ -212,10 +235,9 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
 
     if (ok && call->max_time_ms > 0 && !bson_has_field(&command, "maxTimeMS"))
         BSON_APPEND_INT32(&command, "maxTimeMS", call->max_time_ms);
-    if (ok) {
-        keep_for_more(s, &call->opts);
-        ok = choose_server(s, call, manner, &opts);
-    }
+    if (ok)
+        ok = keep_for_more(s, &call->opts, call->result) &&
+             choose_server(s, call, manner, &opts);
     if (ok)
         begin_session(s, call, &opts);
     if (ok) {
@@ -226,7 +248,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
             ok = true;
         }
         if (ok)
-            ok = read_reply(s, &reply, call->result, documents);
+            ok = take_reply(s, &reply, call->result, documents);
         else
             stf_result_take_reply(call->result, &reply);
     }
@@ -296,7 +318,7 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
     }
     ok = run(s, client, db, &command, &reply, &result->error);
     if (ok)
-        ok = read_reply(s, &reply, result, documents);
+        ok = take_reply(s, &reply, result, documents);
     else
         stf_result_take_reply(result, &reply);
     bson_destroy(&command);

@@ -139,6 +139,11 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
         if (c->server.connection == NULL)
             keep(w, c);
     } else {
+        if (c->server.is_orphan)
+            stc_server_cursor_kill(&c->server,
+                                   c->server.connection != NULL
+                                       ? c->server.connection->client
+                                       : w->connection->client);
         let_go(w, c);
     }
     return t;

@@ -2,6 +2,7 @@
 /* futures/documents.c - views on the documents of one batch. */
 #include "futures/documents.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -31,11 +32,15 @@ struct stf_documents *stf_documents_new(bson_t *owner,
     struct stf_documents *d;
     bson_iter_t i;
 
-    if (n == SIZE_MAX)
+    if (n == SIZE_MAX) {
+        errno = EINVAL;
         return NULL;
+    }
     d = aligned_alloc(align, (size + align - 1) / align * align);
-    if (d == NULL)
+    if (d == NULL) {
+        errno = ENOMEM;
         return NULL;
+    }
     d->n = n;
     atomic_init(&d->refs, 1);
 
@@ -50,6 +55,7 @@ struct stf_documents *stf_documents_new(bson_t *owner,
         bson_iter_document(&i, &length, &data);
         if (!bson_init_static(&d->at[n++], data, length)) {
             free(d); /* it lacks its terminator */
+            errno = EINVAL;
             return NULL;
         }
     }

@@ -16,9 +16,9 @@ struct stf_documents {
 };
 
 /* The documents of the array that `array` stands on, which lies in `*owner`.
- * Takes the contents of `*owner` when it works.  NULL: no memory, or the
- * array holds something that is no sound document; then `*owner` is
- * untouched. */
+ * Takes the contents of `*owner` when it works.  NULL, `*owner` untouched
+ * and errno set: ENOMEM, or EINVAL when the array holds something that is no
+ * sound document. */
 struct stf_documents *stf_documents_new(bson_t *owner,
                                         const bson_iter_t *array);
 struct stf_documents *stf_documents_ref(struct stf_documents *documents);
