@@ -160,6 +160,7 @@ static bool take_reply(struct stc_server_cursor *s, bson_t *reply,
 {
     bool ok = read_reply(s, reply, result, documents);
 
+    s->has_answered = true;
     s->is_orphan = !ok && s->id != 0;
     return ok;
 }
@@ -233,6 +234,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
     enum manner manner = manner_of(call, verb);
     bool ok = verb->open(call, &command, &opts);
 
+    s->has_answered = false;
     if (ok && call->max_time_ms > 0 && !bson_has_field(&command, "maxTimeMS"))
         BSON_APPEND_INT32(&command, "maxTimeMS", call->max_time_ms);
     if (ok)
@@ -302,6 +304,7 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
     const char *name = split(s, db, sizeof db);
     bool ok;
 
+    s->has_answered = false;
     BSON_APPEND_INT64(&command, "getMore", s->id);
     BSON_APPEND_UTF8(&command, "collection", name);
     if (s->batch_size > 0)

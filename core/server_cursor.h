@@ -17,7 +17,8 @@ struct stc_server_cursor {
     int64_t id; /* 0: the server has nothing left */
     char *ns;   /* "db.collection" to ask for more */
     uint32_t server_id;
-    bool is_orphan; /* the server has it, but its reply can not be used */
+    bool has_answered; /* the server, to the command sent last */
+    bool is_orphan;    /* it has the cursor, but its reply can not be used */
     bool tailable;
     int64_t batch_size;        /* 0: the server's */
     int64_t max_await_time_ms; /* 0: none */

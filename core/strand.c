@@ -77,6 +77,14 @@ static struct stc_batch *make_room(struct stc_cursor *c)
     return NULL;
 }
 
+/* An answer that can not be used is an answer. */
+static stator_outcome_t outcome_of(const struct stc_cursor *c,
+                                   const struct stc_call *call, bool ok)
+{
+    return !ok && c->server.has_answered ? STATOR_ANSWERED
+                                         : stc_outcome(call, ok);
+}
+
 static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
                          struct stc_op *op, struct stf_documents **documents,
                          stator_outcome_t *outcome)
@@ -90,7 +98,7 @@ static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
         ok = stc_server_cursor_more(&c->server,
                                     c->server.connection->client, room,
                                     documents);
-        *outcome = stc_outcome(&views.call, ok);
+        *outcome = outcome_of(c, &views.call, ok);
         return ok;
     }
     ok = stc_views_open(&views, w->connection, c->target, c->bytes,
@@ -98,7 +106,7 @@ static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
     if (ok)
         ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
                                     documents);
-    *outcome = stc_outcome(&views.call, ok);
+    *outcome = outcome_of(c, &views.call, ok);
     if (!ok)
         stc_note_expiry(&views.call);
     stc_views_close(&views);

@@ -213,6 +213,7 @@ int stc_worker_start(stator_client_t *client)
         pthread_mutex_unlock(&client->queue.lock);
         atomic_fetch_sub(&client->n_running, 1);
         client->n_threads--;
+        client->n_started--;
         free(w);
     }
     return failed;
