@@ -21,6 +21,9 @@ MAKEFLAGS += --no-builtin-rules
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
 AR      ?= ar
 CFLAGS  ?= -O2 -g
 SAN     ?=
@@ -95,6 +98,7 @@ ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
     tests/wire/main.c
 SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) tests/bench/%, \
     $(TESTS_ALL))
+VERIFIERS     := $(sort $(wildcard tests/verify/*.cpp))
 BENCH_SUPPORT := $(filter-out $(BENCHES),$(wildcard tests/bench/*.c))
 
 obj = $(patsubst %.c,$(OBJ)/%.o,$(1))
@@ -107,16 +111,19 @@ TESTS_OUT    := $(if $(FUT_TESTS_SRC),build/tests/check_futures) \
     $(if $(wildcard tests/wire/main.c),build/tests/wire-server)
 EXAMPLES_OUT := $(patsubst docs/examples/%.c,build/docs/%,$(EXAMPLES))
 BENCHES_OUT  := $(patsubst tests/bench/%.c,build/bench/%,$(BENCHES))
+VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 
 # ── targets that people type ────────────────────────────────────────────────
 
 .PHONY: all run test check tests examples benches objects bench lint install
 .PHONY: uninstall setup clean distclean help FORCE
+.PHONY: verify verifiers
 
 all: $(LIBS_OUT) $(CLI_OUT) ; @:
 tests: $(TESTS_OUT) ; @:
 examples: $(EXAMPLES_OUT) ; @:
 benches: $(BENCHES_OUT) ; @:
+verifiers: $(VERIFIERS_OUT) ; @:
 objects: $(call obj,$(all_src)) ; @:
 
 # The set-up may install the very packages whose flags were asked for above:
@@ -141,6 +148,11 @@ bench:
 	$(Q)$(remake) build/tests/wire-server benches
 	$(Q)tests/bench/run
 
+verify:
+	$(Q)tools/setup verify
+	$(Q)$(remake) verifiers
+	$(Q)tests/verify/run
+
 lint:
 	$(Q)tools/setup lint
 	$(Q)$(remake) all
@@ -151,7 +163,8 @@ setup:
 
 clean:
 	$(Q)rm -rf build/obj build/tests build/bench build/docs build/readme \
-	    build/stator build/libstator* build/stamp/kind build/stamp/tools
+	    build/verify build/stator build/libstator* build/stamp/kind \
+	    build/stamp/tools
 
 distclean:
 	$(Q)rm -rf build
@@ -166,6 +179,7 @@ help:
 #:   check      as test, without the set-up
 #:   lint       gcc, clang, headers, layers, exports, contracts, text, scripts
 #:   bench      measure the library beside plain driver threads
+#:   verify     model-check the state machine of futures and operations
 #:   install    library, headers, stator.pc and the command line
 #:   uninstall  take them away again
 #:   setup      only install what run and test need
@@ -242,6 +256,12 @@ build/bench/%: $(OBJ)/tests/bench/%.o $(call obj,$(BENCH_SUPPORT)) \
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
 	    $(OBJ)/libsupport.a build/libstator.a $(DRIVER_LIBS) $(URCU_LIBS) -lm
+
+# The model checker's headers are C++98, and so is what includes them.
+build/verify/%: tests/verify/%.cpp tests/verify/relacy.h futures/state.h
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=gnu++98 -O2 -Wall -Wextra -Werror -I. \
+	    -o $@ $<
 
 # docs/examples/futures_*.c show the futures alone: they get no driver.
 build/docs/futures_%: $(OBJ)/docs/examples/futures_%.o \
