@@ -116,6 +116,7 @@ VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 # ── targets that people type ────────────────────────────────────────────────
 
 .PHONY: all run test check tests examples benches objects bench lint install
+.PHONY: coverage cover
 .PHONY: uninstall setup clean distclean help FORCE
 .PHONY: verify verifiers
 
@@ -158,6 +159,38 @@ lint:
 	$(Q)$(remake) all
 	$(Q)tools/lint
 
+# Instrumented objects in a folder of their own; what is linked is linked again
+# by the next make of another kind.  gcov is gcc's.
+COVERED := build/obj/coverage
+COVER   := gcovr -r . --object-directory $(COVERED) --gcov-executable gcov \
+    -f futures/ -f core/ -f lib/ --exclude-unreachable-branches
+
+coverage:
+	$(Q)tools/setup coverage
+	$(Q)$(remake) CC=gcc SAN= KIND=coverage \
+	    CFLAGS='-O0 -g --coverage -fprofile-update=atomic' all tests
+	$(Q)find $(COVERED) -name '*.gcda' -delete
+	$(Q)tools/with-server $(MAKE) --no-print-directory cover
+
+# Both programs run even if the first fails; then the report, then the failure.
+cover:
+	$(Q)failed=0; export CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-2}; \
+	for t in check_futures check_stator; do \
+	    build/tests/$$t >build/log/cover-$$t.log 2>&1 || failed=1; \
+	    grep '^[0-9]*%: Checks' build/log/cover-$$t.log | tail -n 1; \
+	done; \
+	$(COVER) --csv $(COVERED)/cover.csv $(COVERED) && \
+	$(COVER) --txt $(COVERED)/cover.txt $(COVERED) && \
+	awk -F, 'function row(name, l, lc, b, bc) { \
+	        printf "%-28s %5d %6.1f %% %7d %6.1f %%\n", name, l, \
+	            l ? 100 * lc / l : 100, b, b ? 100 * bc / b : 100 } \
+	    NR == 1 { print "file                         lines  covered" \
+	        "  branches covered"; next } \
+	    { row($$1, $$2, $$3, $$5, $$6); L += $$2; LC += $$3; B += $$5; \
+	        BC += $$6 } \
+	    END { row("all", L, LC, B, BC) }' $(COVERED)/cover.csv || failed=1; \
+	echo 'not covered, by line: $(COVERED)/cover.txt'; exit $$failed
+
 setup:
 	$(Q)tools/setup run test
 
@@ -178,6 +211,7 @@ help:
 #:   test       set up, build, run every test
 #:   check      as test, without the set-up
 #:   lint       gcc, clang, headers, layers, exports, contracts, text, scripts
+#:   coverage   run the tests instrumented, print lines and branches covered
 #:   bench      measure the library beside plain driver threads
 #:   verify     model-check the state machine of futures and operations
 #:   install    library, headers, stator.pc and the command line
