@@ -25,6 +25,8 @@ ifeq ($(origin CXX),default)
 CXX := g++
 endif
 AR      ?= ar
+LD      ?= ld
+OBJCOPY ?= objcopy
 CFLAGS  ?= -O2 -g
 SAN     ?=
 PREFIX  ?= /usr/local
@@ -92,12 +94,13 @@ BENCHES     := $(sort $(wildcard tests/bench/bench_*.c))
 TESTS_ALL     := $(sort $(wildcard tests/*/*.c tests/*/*/*.c))
 TESTS_SRC     := $(foreach f,$(TESTS_ALL),$(if $(filter test_%,$(notdir $f)),$f))
 FUT_TESTS_SRC := $(filter tests/futures/%,$(TESTS_SRC))
-DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC),$(TESTS_SRC))
+TORTURE_SRC   := $(filter tests/torture/%,$(TESTS_ALL))
+DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC) $(TORTURE_SRC),$(TESTS_SRC))
 # These have a place of their own; all else below tests/ supports the tests.
 ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
     tests/wire/main.c
-SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) tests/bench/%, \
-    $(TESTS_ALL))
+SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) $(TORTURE_SRC) \
+    tests/bench/%,$(TESTS_ALL))
 VERIFIERS     := $(sort $(wildcard tests/verify/*.cpp))
 BENCH_SUPPORT := $(filter-out $(BENCHES),$(wildcard tests/bench/*.c))
 
@@ -118,7 +121,7 @@ VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 .PHONY: all run test check tests examples benches objects bench lint install
 .PHONY: coverage cover
 .PHONY: uninstall setup clean distclean help FORCE
-.PHONY: verify verifiers
+.PHONY: verify verifiers torture
 
 all: $(LIBS_OUT) $(CLI_OUT) ; @:
 tests: $(TESTS_OUT) ; @:
@@ -153,6 +156,12 @@ verify:
 	$(Q)tools/setup verify
 	$(Q)$(remake) verifiers
 	$(Q)tests/verify/run
+
+# Every call of the library's own that can fail does so once, at each place.
+torture:
+	$(Q)tools/setup test
+	$(Q)$(remake) build/tests/torture
+	$(Q)build/tests/torture
 
 lint:
 	$(Q)tools/setup lint
@@ -214,6 +223,7 @@ help:
 #:   coverage   run the tests instrumented, print lines and branches covered
 #:   bench      measure the library beside plain driver threads
 #:   verify     model-check the state machine of futures and operations
+#:   torture    let every call that can fail fail once, at each place
 #:   install    library, headers, stator.pc and the command line
 #:   uninstall  take them away again
 #:   setup      only install what run and test need
@@ -274,6 +284,22 @@ build/tests/check_futures: $(call obj,$(FUT_TESTS_SRC) $(FUTURES_SRC) \
 
 build/tests/check_stator: $(call obj,$(DB_TESTS_SRC) $(LIB_SRC) \
     tests/harness/main.c $(wildcard tests/harness/mongoc_log.c)) \
+    $(OBJ)/libsupport.a build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
+	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
+	    $(UV_LIBS)
+
+# The library, with other names for what can fail: see tests/torture/fail.h.
+TORTURED := malloc calloc realloc aligned_alloc strdup free eventfd write \
+    pthread_create
+
+$(OBJ)/tortured.o: $(call obj,$(LIB_SRC)) build/stamp/kind
+	$(Q)$(LD) -r -o $@ $(filter %.o,$^) && $(OBJCOPY) \
+	    $(foreach f,$(TORTURED),--redefine-sym $f=torture_$f) $@
+
+build/tests/torture: $(call obj,$(TORTURE_SRC) tests/harness/main.c \
+    $(wildcard tests/harness/mongoc_log.c)) $(OBJ)/tortured.o \
     $(OBJ)/libsupport.a build/stamp/kind
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \

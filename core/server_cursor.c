@@ -114,7 +114,6 @@ static bool read_reply(struct stc_server_cursor *s, bson_t *reply,
     bson_iter_t i, cursor, batch;
     const char *ns = NULL;
     bool has_batch = false;
-    char *copy = NULL;
 
     s->id = 0;
     if (bson_iter_init_find(&i, reply, "cursor") &&
@@ -136,15 +135,11 @@ static bool read_reply(struct stc_server_cursor *s, bson_t *reply,
     } else if (bson_iter_init_find(&batch, reply, "databases")) {
         has_batch = BSON_ITER_HOLDS_ARRAY(&batch);
     }
-    if (!has_batch || (s->id != 0 && ns == NULL && s->ns == NULL))
+    if (s->ns[0] == '\0' && ns != NULL && strlen(ns) < sizeof s->ns)
+        memcpy(s->ns, ns, strlen(ns) + 1);
+    if (!has_batch || (s->id != 0 && s->ns[0] == '\0'))
         return fail(result, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
                     "the server's reply has no valid cursor");
-    if (s->id != 0 && s->ns == NULL) {
-        copy = strdup(ns);
-        if (copy == NULL)
-            return fail_for_memory(result, "its namespace");
-        s->ns = copy;
-    }
     *documents = stf_documents_new(reply, &batch);
     if (*documents != NULL)
         return true;
@@ -337,7 +332,7 @@ void stc_server_cursor_kill(struct stc_server_cursor *s,
     char db[256];
     const char *name;
 
-    if (s->id == 0 || s->ns == NULL)
+    if (s->id == 0 || s->ns[0] == '\0')
         return;
     name = split(s, db, sizeof db);
     BSON_APPEND_UTF8(&command, "killCursors", name);
@@ -354,9 +349,8 @@ void stc_server_cursor_end(struct stc_server_cursor *s)
     if (s->session != NULL)
         mongoc_client_session_destroy(s->session);
     s->session = NULL;
-    free(s->ns);
     free(s->comment);
-    s->ns = NULL;
+    s->ns[0] = '\0';
     s->comment = NULL;
     s->id = 0;
 }

@@ -15,7 +15,7 @@
 
 struct stc_server_cursor {
     int64_t id; /* 0: the server has nothing left */
-    char *ns;   /* "db.collection" to ask for more */
+    char ns[256]; /* "db.collection" to ask for more; no server's is longer */
     uint32_t server_id;
     bool has_answered; /* the server, to the command sent last */
     bool is_orphan;    /* it has the cursor, but its reply can not be used */
