@@ -182,7 +182,6 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
     client->queue.freed = keeper_freed;
     client->queue.owner = client;
     stc_keeper_init(&client->keeper);
-    client->n_workers = config->number[STC_WORKERS];
 }
 
 static bool start(stator_client_t *client, bson_error_t *error)
@@ -199,7 +198,7 @@ static bool start(stator_client_t *client, bson_error_t *error)
         stc_client_release(client);
     } else {
         pthread_mutex_lock(&client->lock);
-        failed = start_workers(client, client->n_workers);
+        failed = start_workers(client, client->config.number[STC_WORKERS]);
         pthread_mutex_unlock(&client->lock);
         if (failed != 0) { /* the keeper ends those that run */
             client->pool.pool = NULL;
@@ -341,7 +340,6 @@ bool stc_client_resize(stator_client_t *client, int workers,
                leases_leave_room(client, workers, error)) {
         client->config.number[STC_WORKERS] = workers;
         client->config.source[STC_WORKERS] = "resize";
-        client->n_workers = workers;
         stc_pool_resize(&client->pool,
                         client->config.number[STC_MAX_CONNECTIONS],
                         reserved(&client->config, workers));

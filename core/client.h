@@ -47,7 +47,6 @@ struct stator_client {
     struct stc_config config;
     struct cds_list_head cursors;
     unsigned round;     /* see next_cursor in close.c */
-    int n_workers;      /* that are to be: running and not retiring */
     int n_threads;      /* of workers, not yet joined */
     unsigned n_started; /* ever: for names */
     struct cds_list_head ended; /* workers to be joined */

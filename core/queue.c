@@ -73,6 +73,14 @@ void stc_queue_push_to(struct stc_queue *q, struct stc_worker *worker,
     wake_all(q); /* they share one word, and only one of them will do */
 }
 
+/* Under lock, after sorting. */
+static void take_withdrawn(struct stc_queue *q, struct cds_list_head *out)
+{
+    CDS_INIT_LIST_HEAD(out);
+    cds_list_splice(&q->withdrawn, out);
+    CDS_INIT_LIST_HEAD(&q->withdrawn);
+}
+
 /* Without lock: let go what was withdrawn while it was still in the intake.
  * (Not while sorting: a last reference can take other locks.) */
 static void drop_withdrawn(struct cds_list_head *from)
@@ -164,13 +172,6 @@ struct gone {
     struct cds_list_head withdrawn;
 };
 
-static void put_down(struct stc_queue *q, struct gone *gone)
-{
-    CDS_INIT_LIST_HEAD(&gone->withdrawn);
-    cds_list_splice(&q->withdrawn, &gone->withdrawn);
-    CDS_INIT_LIST_HEAD(&q->withdrawn);
-}
-
 static void let_go(struct gone *gone)
 {
     if (gone->finished != NULL)
@@ -215,7 +216,7 @@ struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
         pthread_mutex_lock(&q->lock);
         gone.finished = w->op;
         seen = look(q, w);
-        put_down(q, &gone);
+        take_withdrawn(q, &gone.withdrawn);
         looks_again = !is_idle && !w->retiring; /* Q4 */
         if (w->retiring && is_idle) { /* since it looked before */
             atomic_fetch_sub(&q->idle, 1);
@@ -293,12 +294,11 @@ struct stc_op *stc_queue_any(struct stc_queue *q)
 {
     struct stc_op *op = NULL;
     struct stc_worker *w;
-    CDS_LIST_HEAD(withdrawn);
+    struct cds_list_head withdrawn;
 
     pthread_mutex_lock(&q->lock);
     stc_queue_sort(q);
-    cds_list_splice(&q->withdrawn, &withdrawn);
-    CDS_INIT_LIST_HEAD(&q->withdrawn);
+    take_withdrawn(q, &withdrawn);
     for (int i = 0; i < 3 && op == NULL; i++)
         op = first_of_users(&q->listed[i]);
     if (op == NULL)

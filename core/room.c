@@ -160,7 +160,7 @@ enum stc_admission stc_queue_admit(struct stc_queue *q, int64_t deadline)
         answer = try_admit(q);
         if (answer != STC_FULL)
             break;
-        if (deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline) {
+        if (stf_is_late(deadline)) {
             answer = STC_TOO_LATE;
             break;
         }

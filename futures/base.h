@@ -28,6 +28,11 @@ static inline int64_t stf_now_ns(void)
  * STF_NO_DEADLINE. */
 int64_t stf_deadline_after_ms(int64_t timeout_ms);
 
+static inline bool stf_is_late(int64_t deadline_ns)
+{
+    return deadline_ns != STF_NO_DEADLINE && stf_now_ns() >= deadline_ns;
+}
+
 /* What is left until `deadline_ns` as milliseconds for poll(2), rounded up;
  * -1 for STF_NO_DEADLINE, 0 when it has passed. */
 int stf_poll_timeout(int64_t deadline_ns);

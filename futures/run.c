@@ -17,11 +17,6 @@ static void sleep_on(const stator_dispatcher_t *d, int64_t deadline)
         continue;
 }
 
-static bool is_late(int64_t deadline)
-{
-    return deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline;
-}
-
 static int begin(stator_dispatcher_t *d, struct stf_dispatching *here)
 {
     return stf_thread()->is_ours ? -EDEADLK : stf_dispatcher_enter(d, here);
@@ -37,7 +32,7 @@ int stator_dispatcher_run_once(stator_dispatcher_t *d, int64_t timeout_ms)
         return ran;
     deadline = stf_deadline_after_ms(timeout_ms);
     while ((ran = stf_dispatcher_run(d, 0)) == 0 &&
-           !stf_dispatcher_is_closed(d) && !is_late(deadline))
+           !stf_dispatcher_is_closed(d) && !stf_is_late(deadline))
         sleep_on(d, deadline); /* its end may be about nothing: D2 */
     stf_dispatcher_leave(d, &here);
     return ran;
@@ -129,7 +124,7 @@ static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
     if (stf_dispatcher_is_closed(d) ||
         stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 1;
-    if (is_late(deadline))
+    if (stf_is_late(deadline))
         return -ETIMEDOUT;
     if (ran == 0)
         sleep_on(d, deadline);

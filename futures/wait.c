@@ -36,7 +36,7 @@ int stator_future_wait(stator_future_t *f, int64_t timeout_ms)
         word = stf_state_word_ordered(&f->state);
         if (stf_word_is_final(word))
             break;
-        if (deadline != STF_NO_DEADLINE && stf_now_ns() >= deadline)
+        if (stf_is_late(deadline))
             break;
         stf_futex_wait(&f->state.word, word, deadline);
     }
