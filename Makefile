@@ -67,6 +67,8 @@ DRIVER_CFLAGS := $(patsubst -I%,-isystem %, \
 DRIVER_LIBS   := $(call pkg,--libs libmongoc-1.0 libbson-1.0)
 BSON_LIBS     := $(call pkg,--libs libbson-1.0)
 URCU_LIBS     := $(call pkg,--libs liburcu-cds)
+# What a server may compress an answer with: the driver's own three.
+PACK_LIBS     := -lsnappy -lzstd -lz
 CHECK_LIBS    := $(call pkg,--libs check)
 UV_LIBS       := $(call pkg,--libs libuv)
 CLI_LIBS      := -lcsv -lm
@@ -98,7 +100,7 @@ TORTURE_SRC   := $(filter tests/torture/%,$(TESTS_ALL))
 DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC) $(TORTURE_SRC),$(TESTS_SRC))
 # These have a place of their own; all else below tests/ supports the tests.
 ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
-    tests/wire/main.c
+    tests/wire/main.c tests/fuzz/fuzz_guard.c
 SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) $(TORTURE_SRC) \
     tests/bench/%,$(TESTS_ALL))
 VERIFIERS     := $(sort $(wildcard tests/verify/*.cpp))
@@ -121,7 +123,7 @@ VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 .PHONY: all run test check tests examples benches objects bench lint install
 .PHONY: coverage cover
 .PHONY: uninstall setup clean distclean help FORCE
-.PHONY: verify verifiers torture
+.PHONY: verify verifiers torture fuzz
 
 all: $(LIBS_OUT) $(CLI_OUT) ; @:
 tests: $(TESTS_OUT) ; @:
@@ -156,6 +158,13 @@ verify:
 	$(Q)tools/setup verify
 	$(Q)$(remake) verifiers
 	$(Q)tests/verify/run
+
+# Replies, led by coverage to what no server should send.
+fuzz:
+	$(Q)tools/setup fuzz
+	$(Q)$(remake) CC=clang SAN= KIND=fuzz CFLAGS='-O1 -g $(FUZZED)' \
+	    build/fuzz/fuzz_guard
+	$(Q)tests/fuzz/run
 
 # Every call of the library's own that can fail does so once, at each place.
 torture:
@@ -205,7 +214,7 @@ setup:
 
 clean:
 	$(Q)rm -rf build/obj build/tests build/bench build/docs build/readme \
-	    build/verify build/stator build/libstator* build/stamp/kind \
+	    build/verify build/fuzz build/stator build/libstator* build/stamp/kind \
 	    build/stamp/tools
 
 distclean:
@@ -223,6 +232,7 @@ help:
 #:   coverage   run the tests instrumented, print lines and branches covered
 #:   bench      measure the library beside plain driver threads
 #:   verify     model-check the state machine of futures and operations
+#:   fuzz       feed replies of any kind to what guards the driver
 #:   torture    let every call that can fail fail once, at each place
 #:   install    library, headers, stator.pc and the command line
 #:   uninstall  take them away again
@@ -238,6 +248,7 @@ help:
 #:   PREFIX= DESTDIR=     where install puts things (/usr/local)
 #:   LIBDIR= INCLUDEDIR= BINDIR=   its folders, below PREFIX unless set
 #:   MONGODB_URI=         a server of yours; else mongod, else the embedded one
+#:   FUZZ_SECONDS=60      how long fuzz goes on
 #:   CK_RUN_SUITE=future  one suite; CK_RUN_CASE, CK_FORK, CK_VERBOSITY likewise
 
 # ── the library ─────────────────────────────────────────────────────────────
@@ -252,7 +263,7 @@ build/$(REAL): $(call obj,$(LIB_SRC)) lib/stator.map build/stamp/kind
 	$(call say,LD,$@)
 	$(Q)$(LINK) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) \
 	    -Wl,--version-script,lib/stator.map -o $@ $(filter %.o,$^) \
-	    $(DRIVER_LIBS) $(URCU_LIBS)
+	    $(DRIVER_LIBS) $(URCU_LIBS) $(PACK_LIBS)
 
 build/libstator.a: $(call obj,$(LIB_SRC)) build/stamp/kind
 	$(call say,AR,$@)
@@ -288,7 +299,7 @@ build/tests/check_stator: $(call obj,$(DB_TESTS_SRC) $(LIB_SRC) \
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
 	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
-	    $(UV_LIBS)
+	    $(PACK_LIBS) $(UV_LIBS)
 
 # The library, with other names for what can fail: see tests/torture/fail.h.
 TORTURED := malloc calloc realloc aligned_alloc strdup free eventfd write \
@@ -304,7 +315,16 @@ build/tests/torture: $(call obj,$(TORTURE_SRC) tests/harness/main.c \
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
 	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
-	    $(UV_LIBS)
+	    $(PACK_LIBS) $(UV_LIBS)
+
+# What is fuzzed needs no driver: the guard reads bytes.
+FUZZED := -fsanitize=fuzzer-no-link,address,undefined \
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+build/fuzz/fuzz_guard: $(call obj,$(wildcard core/guard*.c tests/fuzz/*.c))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -o $@ \
+	    $^ $(BSON_LIBS) $(PACK_LIBS)
 
 build/tests/wire-server: $(OBJ)/tests/wire/main.o $(OBJ)/libsupport.a \
     build/stamp/kind
@@ -315,7 +335,8 @@ build/bench/%: $(OBJ)/tests/bench/%.o $(call obj,$(BENCH_SUPPORT)) \
     $(OBJ)/libsupport.a build/libstator.a build/stamp/kind
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
-	    $(OBJ)/libsupport.a build/libstator.a $(DRIVER_LIBS) $(URCU_LIBS) -lm
+	    $(OBJ)/libsupport.a build/libstator.a $(DRIVER_LIBS) $(URCU_LIBS) \
+	    $(PACK_LIBS) -lm
 
 # The model checker's headers are C++98, and so is what includes them.
 build/verify/%: tests/verify/%.cpp tests/verify/relacy.h futures/state.h

@@ -174,6 +174,8 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
              config->name, config->number[STC_QUEUE_LIMIT]);
     snprintf(client->note_closed, sizeof client->note_closed,
              "client \"%s\" is closed", config->name);
+    stc_network_init(&client->pool.network, client, !config->driver_streams);
+    client->pool.stops_server = config->kill_abandoned;
     stc_pool_init(&client->pool, uri, pool,
                   config->number[STC_MAX_CONNECTIONS],
                   reserved(config, config->number[STC_WORKERS]));
@@ -194,7 +196,6 @@ static bool start(stator_client_t *client, bson_error_t *error)
     failed = stc_thread_start(NULL, stc_keeper_main, client, name);
     if (failed != 0) {
         client->pool.pool = NULL; /* an adopted one stays the user's */
-        stc_pool_close(&client->pool, true);
         stc_client_release(client);
     } else {
         pthread_mutex_lock(&client->lock);
@@ -233,7 +234,8 @@ stator_client_t *stc_client_new(const char *uri_text,
     }
     client = allocate(error);
     if (client == NULL ||
-        !stc_config_read(&client->config, opts, max_pool_size, error)) {
+        !stc_config_read(&client->config, opts, max_pool_size, pool != NULL,
+                         error)) {
         if (client != NULL) {
             pthread_mutex_destroy(&client->lock);
             free(client);
@@ -276,6 +278,7 @@ void stc_client_release(stator_client_t *client)
         return;
     if (stc_client_is_inherited(client))
         return;
+    stc_pool_destroy(&client->pool);
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
     pthread_mutex_destroy(&client->lock);

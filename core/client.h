@@ -42,6 +42,7 @@ struct stator_client {
     struct stc_stats stats;
     atomic_int sharing;   /* cursors on a worker's own connection */
     atomic_int n_running; /* worker threads not yet ended */
+    atomic_int lookups;   /* threads that look up a name: see dial.h */
 
     pthread_mutex_t lock;
     struct stc_config config;

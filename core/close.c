@@ -290,6 +290,8 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
         for_cursors(client, stc_cursor_shut);
     if (mode != STC_DRAIN)
         give_up_all(client);
+    if (mode == STC_ABORT)
+        stc_pool_hang_up(&client->pool);
     if (nothing_left(client) || now >= deadline)
         stc_queue_stop(&client->queue);
 

@@ -26,6 +26,10 @@ static const struct {
                       NULL},
     [STC_QUEUE_POLICY] = {"queuePolicy", "STATOR_QUEUE_POLICY", 0, 0, 0,
                           "reject block"},
+    [STC_TRANSPORT] = {"transport", "STATOR_TRANSPORT", 0, 0, 0,
+                       "stator driver"},
+    [STC_ABANDONED] = {"abandoned", "STATOR_ABANDONED", 0, 0, 0,
+                       "leave kill"},
     [STC_NAME] = {"name", "STATOR_NAME", 0, 0, 0, NULL},
 };
 
@@ -95,6 +99,10 @@ static bool set_word(struct stc_config *config, int option, const char *word,
         snprintf(config->name, sizeof config->name, "%s", word);
     } else if (option == STC_QUEUE_POLICY) {
         config->policy_block = strcmp(word, "block") == 0;
+    } else if (option == STC_TRANSPORT) {
+        config->driver_streams = strcmp(word, "driver") == 0;
+    } else if (option == STC_ABANDONED) {
+        config->kill_abandoned = strcmp(word, "kill") == 0;
     }
     config->source[option] = source;
     return true;
@@ -246,9 +254,11 @@ bool stc_config_allow(struct stc_config *config, int workers,
 }
 
 bool stc_config_read(struct stc_config *config, const bson_t *opts,
-                     int uri_max_pool_size, bson_error_t *error)
+                     int uri_max_pool_size, bool adopted,
+                     bson_error_t *error)
 {
     memset(config, 0, sizeof *config);
+    config->driver_streams = adopted;
     for (int option = 0; option < STC_N_OPTIONS; option++) {
         if (is_number(option))
             config->number[option] = options[option].default_number;
@@ -268,6 +278,20 @@ bool stc_config_read(struct stc_config *config, const bson_t *opts,
     return stc_config_allow(config, config->number[STC_WORKERS], error);
 }
 
+static const char *word_of(const struct stc_config *config, int option)
+{
+    switch (option) {
+    case STC_QUEUE_POLICY:
+        return config->policy_block ? "block" : "reject";
+    case STC_TRANSPORT:
+        return config->driver_streams ? "driver" : "stator";
+    case STC_ABANDONED:
+        return config->kill_abandoned ? "kill" : "leave";
+    default:
+        return config->name;
+    }
+}
+
 void stc_config_append(const struct stc_config *config, bson_t *out)
 {
     for (int option = 0; option < STC_N_OPTIONS; option++) {
@@ -276,11 +300,8 @@ void stc_config_append(const struct stc_config *config, bson_t *out)
         bson_append_document_begin(out, options[option].key, -1, &one);
         if (is_number(option))
             bson_append_int32(&one, "value", -1, config->number[option]);
-        else if (option == STC_NAME)
-            bson_append_utf8(&one, "value", -1, config->name, -1);
         else
-            bson_append_utf8(&one, "value", -1,
-                             config->policy_block ? "block" : "reject", -1);
+            bson_append_utf8(&one, "value", -1, word_of(config, option), -1);
         bson_append_utf8(&one, "source", -1, config->source[option], -1);
         bson_append_document_end(out, &one);
     }

@@ -14,6 +14,8 @@ enum stc_option {
     STC_QUEUE_LIMIT,
     STC_WATCHERS,
     STC_QUEUE_POLICY, /* from here on: words */
+    STC_TRANSPORT,
+    STC_ABANDONED,
     STC_NAME,
     STC_N_OPTIONS
 };
@@ -21,16 +23,19 @@ enum stc_option {
 struct stc_config {
     int number[STC_QUEUE_POLICY]; /* by enum stc_option */
     bool policy_block;
+    bool driver_streams;
+    bool kill_abandoned;
     char name[STC_NAME_MAX + 1];
     /* "opts", "uri", "default", a variable's name, or `file`. */
     const char *source[STC_N_OPTIONS];
     char file[256];
 };
 
-/* `uri_max_pool_size` 0: the URI has none.  False: `error` names the option
- * and where it stands. */
+/* `uri_max_pool_size` 0: the URI has none.  `adopted`: the pool is the
+ * user's.  False: `error` names the option and where it stands. */
 bool stc_config_read(struct stc_config *config, const bson_t *opts,
-                     int uri_max_pool_size, bson_error_t *error);
+                     int uri_max_pool_size, bool adopted,
+                     bson_error_t *error);
 
 /* May there be so many workers?  False: `error` names both options.  Raises
  * maxConnections if it is a default. */

@@ -86,6 +86,8 @@ void stc_cursor_unref(struct stc_cursor *c)
         pthread_mutex_lock(&client->lock);
         cds_list_del(&c->node);
         pthread_mutex_unlock(&client->lock);
+    } else if (!cds_list_empty(&c->node)) {
+        return; /* made before the fork: its lists can be half changed */
     }
     stc_buffer_empty(c);
     stator_future_unref(c->failure);

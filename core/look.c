@@ -45,6 +45,20 @@ static struct at_work look_at_work(struct stc_queue *q)
     return found;
 }
 
+static void append_transport(stator_client_t *client, bson_t *out)
+{
+    struct stc_network *n = &client->pool.network;
+    bson_t one;
+
+    BSON_APPEND_DOCUMENT_BEGIN(out, "transport", &one);
+    BSON_APPEND_UTF8(&one, "kind", n->is_ours ? "stator" : "driver");
+    BSON_APPEND_INT64(&one, "dials", atomic_load(&n->dials));
+    BSON_APPEND_INT64(&one, "lookups", atomic_load(&client->lookups));
+    BSON_APPEND_INT64(&one, "cuts", atomic_load(&n->cuts));
+    BSON_APPEND_INT64(&one, "refusals", atomic_load(&n->refusals));
+    bson_append_document_end(out, &one);
+}
+
 void stc_client_stats(stator_client_t *client, bson_t *out)
 {
     struct at_work work;
@@ -73,6 +87,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     BSON_APPEND_INT64(out, "sharing", atomic_load(&client->sharing));
     BSON_APPEND_INT64(out, "connections", atomic_load(&client->pool.out));
     BSON_APPEND_BOOL(out, "closing", atomic_load(&client->closing));
+    append_transport(client, out);
     stc_stats_append(&client->stats, out);
 }
 

@@ -119,6 +119,21 @@ static bool withdraw(struct stc_op *op)
     return true;
 }
 
+/* Of an operation that is claimed, and in a worker's hands.  True: the server
+ * can not have seen it. */
+static bool cut(struct stc_op *op)
+{
+    struct stc_transport *t;
+    bool is_users = !op->is_request && op->fn != NULL;
+
+    if (stf_phase(stc_op_future(op)) < STATOR_PHASE_SENT)
+        return true; /* O3 */
+    if (is_users) /* a cut could hit the commands that clean up after it */
+        return false;
+    t = STF_LOAD(&op->transport, acquire);
+    return t != NULL && !stc_transport_cut(t, op);
+}
+
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
 {
     static const struct {
@@ -140,12 +155,12 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
                           "the client was closed while it was running"},
     };
     stator_future_t *f = stc_op_future(op);
-    bool withdrawn, not_sent;
+    bool not_sent;
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    withdrawn = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
-    not_sent = withdrawn || stf_phase(f) < STATOR_PHASE_SENT;
+    not_sent = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
+    not_sent = not_sent || cut(op);
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;

@@ -13,6 +13,8 @@
  *     claims, then looks at the phase; the worker enters SENT, then looks at
  *     the claim.  So either give_up sees SENT and says MAYBE_SENT, or the
  *     worker sees the claim and sends nothing.
+ *     When it is on the wire already, its transport is cut (transport.h), so
+ *     that the worker is free; that knows whether a byte was sent.
  * O4  What a worker brings back for a settled operation is thrown away, but
  *     for a cursor's documents, which stay with the cursor. */
 #ifndef STC_OP_H
@@ -21,6 +23,7 @@
 #include "core/core.h"
 #include "core/deadline.h"
 #include "core/queue.h"
+#include "core/transport.h"
 #include "futures/base.h"
 #include "futures/future.h"
 
@@ -45,6 +48,8 @@ struct stc_op {
     bool in_line;      /* in `waiting` */
     bool claimed_here; /* by the cursor, which has to finish it */
     STF_ATOMIC(uint32_t) returned; /* the driver has */
+    /* Where it can be cut, from before SENT until the driver has returned. */
+    STF_ATOMIC(struct stc_transport *) transport;
     struct stc_deadline deadline;
     int64_t submitted; /* CLOCK_MONOTONIC, nanoseconds */
     int64_t queued_at; /* likewise: a cursor's request is queued more often */

@@ -15,6 +15,8 @@ void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
 {
     pthread_mutex_init(&p->opening, NULL);
     pthread_mutex_init(&p->lock, NULL);
+    CDS_INIT_LIST_HEAD(&p->all);
+    CDS_INIT_LIST_HEAD(&p->idle);
     p->uri = uri;
     p->pool = pool;
     p->max = max;
@@ -56,8 +58,8 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
     return pool != NULL;
 }
 
-/* Under lock. */
-static struct stc_connection *pop(struct stc_pool *p, bson_error_t *error)
+/* Under lock: one more. */
+static struct stc_connection *make(struct stc_pool *p, bson_error_t *error)
 {
     struct stc_connection *c = calloc(1, sizeof *c);
 
@@ -74,7 +76,27 @@ static struct stc_connection *pop(struct stc_pool *p, bson_error_t *error)
         free(c);
         return NULL;
     }
-    atomic_fetch_add(&p->out, 1);
+    if (cds_list_empty(&p->all)) /* now the driver has made up its URI */
+        stc_network_read(&p->network, mongoc_client_get_uri(c->client));
+    stc_transport_init(&c->transport, &p->network);
+    stc_transport_install(&c->transport, c->client);
+    cds_list_add(&c->in_all, &p->all);
+    return c;
+}
+
+/* Under lock. */
+static struct stc_connection *pop(struct stc_pool *p, bson_error_t *error)
+{
+    struct stc_connection *c;
+
+    if (cds_list_empty(&p->idle)) {
+        c = make(p, error);
+    } else {
+        c = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
+        cds_list_del(&c->in_idle);
+    }
+    if (c != NULL)
+        atomic_fetch_add(&p->out, 1);
     return c;
 }
 
@@ -121,13 +143,44 @@ void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
 {
     aim_at_nothing(c);
     pthread_mutex_lock(&p->lock);
-    mongoc_client_pool_push(p->pool, c->client);
+    cds_list_add(&c->in_idle, &p->idle);
     atomic_fetch_sub(&p->out, 1);
     if (was_lease)
         atomic_fetch_sub(&p->leases, 1);
     pthread_mutex_unlock(&p->lock);
-    free(c);
 }
+
+/* ---- ending what runs -------------------------------------------- */
+
+void stc_pool_hang_up(struct stc_pool *p)
+{
+    struct stc_connection *c;
+
+    pthread_mutex_lock(&p->lock);
+    cds_list_for_each_entry(c, &p->all, in_all)
+        stc_transport_hang_up(&c->transport);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
+{
+    bson_t command = BSON_INITIALIZER, list, one;
+    bson_error_t error;
+
+    if (p->stops_server && c->transport.has_lsid) {
+        BSON_APPEND_ARRAY_BEGIN(&command, "killSessions", &list);
+        bson_append_document_begin(&list, "0", 1, &one);
+        BSON_APPEND_BINARY(&one, "id", BSON_SUBTYPE_UUID, c->transport.lsid,
+                           sizeof c->transport.lsid);
+        bson_append_document_end(&list, &one);
+        bson_append_array_end(&command, &list);
+        mongoc_client_command_simple(c->client, "admin", &command, NULL, NULL,
+                                     &error);
+    }
+    bson_destroy(&command);
+}
+
+/* ---- the end ----------------------------------------------------- */
 
 static bool knows_a_server(mongoc_client_t *client)
 {
@@ -157,25 +210,50 @@ static bool can_say_goodbye(mongoc_client_t *client)
     return ok;
 }
 
+/* The driver ends its sessions on the client that was pushed last. */
+static void push_all(struct stc_pool *p, bool quick)
+{
+    struct stc_connection *c, *last;
+    bson_error_t error;
+
+    if (cds_list_empty(&p->idle) && (c = make(p, &error)) != NULL)
+        cds_list_add(&c->in_idle, &p->idle);
+    if (cds_list_empty(&p->idle))
+        return;
+    last = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
+    /* To reset it forgets the sessions, which else would be ended one by one
+     * on a server that can not be reached. */
+    if (quick || !can_say_goodbye(last->client))
+        mongoc_client_reset(last->client);
+    cds_list_for_each_entry(c, &p->idle, in_idle)
+        if (c != last)
+            mongoc_client_pool_push(p->pool, c->client);
+    mongoc_client_pool_push(p->pool, last->client);
+}
+
 void stc_pool_close(struct stc_pool *p, bool quick)
 {
     /* With a client out it would crash or hang; then it is left as it is. */
     if (p->pool != NULL && atomic_load(&p->out) == 0) {
-        mongoc_client_t *client = mongoc_client_pool_try_pop(p->pool);
-
-        if (client != NULL) {
-            /* It empties the pool of sessions that destroy would end one by
-             * one on a server that can not be reached. */
-            if (quick || !can_say_goodbye(client))
-                mongoc_client_reset(client);
-            mongoc_client_pool_push(p->pool, client);
-        }
+        push_all(p, quick);
         mongoc_client_pool_destroy(p->pool);
         p->pool = NULL;
     }
+}
+
+void stc_pool_destroy(struct stc_pool *p)
+{
+    struct stc_connection *c, *next;
+
+    if (p->pool != NULL && atomic_load(&p->out) != 0)
+        return; /* a driver client that is left as it is may use it */
+    cds_list_for_each_entry_safe(c, next, &p->all, in_all)
+    {
+        stc_transport_destroy(&c->transport);
+        free(c);
+    }
     if (p->uri != NULL)
         mongoc_uri_destroy(p->uri);
-    p->uri = NULL;
     pthread_mutex_destroy(&p->opening);
     pthread_mutex_destroy(&p->lock);
 }

@@ -2,6 +2,7 @@
 /* core/pool.h - the driver's pool, and its clients while they are out.
  *
  *   worker --take--> connection --lend to a cursor--> lease --give back-->
+ *     idle, to be taken again
  *
  * P1  At most `max` clients are out, `max` - reserved of them as leases, so
  *     a worker that takes its client always gets one.  try_pop only; nobody
@@ -11,10 +12,9 @@
  *     queue's lock lies between two of them.
  * P3  pool_destroy is called once, when every client is back, on a thread
  *     that may block.
- *
- * A transport of Stator's own, interruptible and with a deadline an
- * operation, belongs between take and the first use of a client; today the
- * driver's own streams are used. */
+ * P4  A connection and its driver client belong together from the first take
+ *     to the pool's end; its transport even until the client's memory goes,
+ *     for a canceller may look at it (T7 in transport.h). */
 #ifndef STC_POOL_H
 #define STC_POOL_H
 
@@ -22,11 +22,17 @@
 #include <stdatomic.h>
 
 #include <mongoc/mongoc.h>
+#include <urcu/list.h>
+
+#include "core/transport.h"
 
 struct stc_target;
 
 struct stc_connection {
     mongoc_client_t *client;
+    struct stc_transport transport;
+    struct cds_list_head in_all;  /* the pool's, under its lock */
+    struct cds_list_head in_idle; /* likewise */
     /* What was used last stays checked out: fetching it costs as much as a
      * hand-over. */
     struct stc_target *target;
@@ -39,15 +45,22 @@ struct stc_pool {
     pthread_mutex_t lock;    /* for all below; never held for long */
     mongoc_uri_t *uri;       /* NULL: adopted */
     mongoc_client_pool_t *pool;
+    struct stc_network network;
+    bool stops_server; /* killSessions after an operation that was cut */
     int max;
     int reserved;
+    struct cds_list_head all;  /* connections */
+    struct cds_list_head idle; /* the last one given back comes first */
     atomic_int leases;
     atomic_int out;
 };
 
-/* Takes `uri` and `pool`, one of which is NULL. */
+/* Takes `uri` and `pool`, one of which is NULL.  The network is set up by
+ * then. */
 void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
                    mongoc_client_pool_t *pool, int max, int reserved);
+/* After the close, with the client's memory. */
+void stc_pool_destroy(struct stc_pool *p);
 /* The numbers of a new configuration. */
 void stc_pool_resize(struct stc_pool *p, int max, int reserved);
 
@@ -59,6 +72,12 @@ struct stc_connection *stc_pool_take(struct stc_pool *p,
 struct stc_connection *stc_pool_take_spare(struct stc_pool *p);
 void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
                         bool was_lease);
+
+/* Nothing more is wanted from any server: let all that is said end. */
+void stc_pool_hang_up(struct stc_pool *p);
+/* An operation on `c` was cut: end it on the server too, if that is asked
+ * for.  By who uses `c`. */
+void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c);
 
 /* All are back: destroy.  `quick`, or no server known: without telling the
  * server that its sessions end, which would wait for a dead one. */

@@ -121,37 +121,58 @@ struct trip {
     struct stf_documents *documents;
 };
 
+/* What the server was at is lost, and so is the place in the results. */
+static void after_cut(struct stc_cursor *c, struct stc_connection *connection)
+{
+    bson_set_error(&c->failure_room->error, STATOR_ERROR_DOMAIN,
+                   STATOR_ERROR_CANCELLED,
+                   "cursor: an earlier request was given up while the server "
+                   "was at work on it");
+    if (stc_close_is_quick(c->client))
+        return;
+    stc_pool_stop_server(&c->client->pool, connection);
+    c->server.is_orphan = c->server.id != 0;
+}
+
 static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
                           struct stc_op *op)
 {
     struct stc_stats *stats = &c->client->stats;
+    struct stc_connection *connection = c->server.connection;
     struct trip t = {.made = true, .outcome = STATOR_NOT_SENT};
     int64_t taken = stf_now_ns(), sent;
+    bool was_cut;
 
-    if (c->server.connection == NULL &&
-        stc_worker_connection(w, &c->failure_room->error) == NULL)
+    if (connection == NULL)
+        connection = stc_worker_connection(w, &c->failure_room->error);
+    if (connection == NULL)
         return t;
     sent = stf_now_ns();
     stc_histogram_add(&stats->checkout, sent - taken);
     if (op->deadline.at <= sent) /* the keeper is only slower */
         stc_op_give_up(op, STC_BY_DEADLINE);
+    stc_transport_begin(&connection->transport, op);
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (stc_op_is_settled(op)) {
+        stc_transport_end(&connection->transport, op);
         stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
         t.made = false;
         return t;
     }
     t.ok = open_or_more(w, c, op, &t.documents, &t.outcome);
+    if (!t.ok)
+        stc_transport_explain(&connection->transport,
+                              &c->failure_room->error);
+    was_cut = stc_transport_end(&connection->transport, op);
     stc_histogram_add(&stats->sent, stf_now_ns() - sent);
+    if (was_cut && !t.ok)
+        after_cut(c, connection);
     if (t.ok && c->server.id != 0) {
         if (c->server.connection == NULL)
             keep(w, c);
     } else {
         if (c->server.is_orphan)
-            stc_server_cursor_kill(&c->server,
-                                   c->server.connection != NULL
-                                       ? c->server.connection->client
-                                       : w->connection->client);
+            stc_server_cursor_kill(&c->server, connection->client);
         let_go(w, c);
     }
     return t;

@@ -68,10 +68,11 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
                      struct stf_result *result, int64_t taken)
 {
     struct stc_stats *stats = &w->client->stats;
+    struct stc_transport *transport = &w->connection->transport;
     stator_outcome_t outcome = STATOR_NOT_SENT;
     struct stc_views views;
     int64_t sent;
-    bool ok = false;
+    bool ok = false, was_cut;
 
     if (!stc_views_open(&views, w->connection, op->target, op->bytes,
                         op->n_documents, op->deadline.at, result)) {
@@ -81,18 +82,24 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     }
     sent = stf_now_ns();
     stc_histogram_add(&stats->checkout, sent - taken);
+    stc_transport_begin(transport, op);
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (!stc_op_is_settled(op)) { /* W3 */
         ok = op->verb->run(&views.call);
         outcome = stc_outcome(&views.call, ok);
-        if (!ok)
+        if (!ok) {
             stc_note_expiry(&views.call);
+            stc_transport_explain(transport, &result->error);
+        }
         stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     } else {
         stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
     }
+    was_cut = stc_transport_end(transport, op);
     stc_views_close(&views);
     settle(op, ok, outcome, result);
+    if (was_cut)
+        stc_pool_stop_server(&w->client->pool, w->connection);
 }
 
 /* stator_client_run: the promise is the operation itself. */
@@ -103,10 +110,12 @@ static void run_users(struct stc_worker *w, struct stc_op *op)
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (stc_op_is_settled(op))
         return;
+    stc_transport_begin(&w->connection->transport, op);
     /* The promise's references hold one on the future. */
     stc_op_ref(op);
     STF_STORE(&promise->future.producers, 1u, relaxed);
     op->fn(w->connection->client, promise, op->arg);
+    stc_transport_end(&w->connection->transport, op);
     /* Kept by the user beyond this call: a close must find it. */
     if (!stc_op_is_settled(op))
         stc_queue_keep_loose(&w->client->queue, op);

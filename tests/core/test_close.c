@@ -70,9 +70,7 @@ START_TEST(cancel_and_abort_withdraw_and_give_up)
     for (int i = 0; i < 20; i++)
         ck_cancelled(queued[i], STATOR_NOT_SENT);
     ck_stat(s->client, "queued", 0);
-    ck_pending(closed); /* the workers are still in there */
-    wire_gate_open(s->gate);
-    ck_done(closed);
+    ck_done(closed); /* the workers were cut, the gate is shut */
     ck_assert_int_eq(wire_count(s->server, "insert"), 0);
     ck_assert_int_eq(n_leaked(closed), 0);
     scene_free(s);
@@ -363,7 +361,7 @@ END_TEST
 
 START_TEST(leaked_names_what_is_stuck)
 {
-    scene_t *s = scene_new("{'workers': 2}");
+    scene_t *s = scene_new("{'workers': 2, 'transport': 'driver'}");
     stator_future_t *closed;
 
     hold_worker(s);

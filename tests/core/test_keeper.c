@@ -264,7 +264,6 @@ START_TEST(after_its_lifetime_a_cursor_asks_the_server_no_more)
         }
         ck_assert_int_eq(wire_count(s->server, "getMore"), 0);
         stator_cursor_unref(c);
-        wire_gate_pass(s->gate, 1);
         ck_assert(wire_gate_wait_empty(s->gate, WIRE_WAIT));
         await_stat(s->client, "leases", 0);
     }
@@ -293,9 +292,9 @@ START_TEST(each_iteration_anew)
 }
 END_TEST
 
-START_TEST(an_expired_iteration_loses_nothing)
+START_TEST(an_expired_iteration_loses_nothing_that_the_driver_brings)
 {
-    scene_t *s = scene_new(NULL);
+    scene_t *s = scene_new("{'workers': 1, 'transport': 'driver'}");
     stator_cursor_t *c;
 
     scene_fill(s, 6);
@@ -308,6 +307,27 @@ START_TEST(an_expired_iteration_loses_nothing)
     wire_gate_open(s->gate);
     await_stat(s->client, "busy", 0);
     ck_assert_int_eq(read_all(c), 4);
+    stator_cursor_unref(c);
+    scene_free(s);
+}
+END_TEST
+
+START_TEST(an_iteration_cut_on_the_wire_ends_the_cursor)
+{
+    scene_t *s = scene_new(NULL);
+    stator_cursor_t *c;
+
+    scene_fill(s, 6);
+    wire_rule_add(s->server, &(wire_rule_t){.command = "getMore", .times = 1,
+                                            .gate = s->gate});
+    c = open_and_read(s, "{'batchSize': 2, 'timeoutMS': 150, "
+                         "'timeoutMode': 'iteration'}");
+    done(stator_cursor_next(c));
+    ck_expired(lend(stator_cursor_next(c)));
+    fails(stator_cursor_next(c), STATOR_ERROR_DOMAIN, STATOR_ERROR_CANCELLED,
+          "an earlier request was given up");
+    ck_assert(wire_wait_count(s->server, "killCursors", 1, WIRE_WAIT));
+    await_stat(s->client, "leases", 0);
     stator_cursor_unref(c);
     scene_free(s);
 }
@@ -390,7 +410,9 @@ SUITE(core_keeper)
     tcase_add_test(tc, the_lifetime_counts_from_the_first_request);
     tcase_add_test(tc, after_its_lifetime_a_cursor_asks_the_server_no_more);
     tcase_add_test(tc, each_iteration_anew);
-    tcase_add_test(tc, an_expired_iteration_loses_nothing);
+    tcase_add_test(tc,
+                   an_expired_iteration_loses_nothing_that_the_driver_brings);
+    tcase_add_test(tc, an_iteration_cut_on_the_wire_ends_the_cursor);
     tcase_add_test(tc, deadline_and_answer_race);
     tcase_add_test(tc, what_is_settled_is_watched_no_more);
 }

@@ -98,7 +98,7 @@ END_TEST
 
 START_TEST(zombies_are_abandoned_and_still_run)
 {
-    scene_t *s = scene_new("{'workers': 2}");
+    scene_t *s = scene_new("{'workers': 2, 'transport': 'driver'}");
 
     ck_assert(stator_future_cancel(hold_worker(s)));
     hold_worker(s);
