@@ -192,12 +192,11 @@ static bool start(stator_client_t *client, bson_error_t *error)
     int failed;
 
     snprintf(name, sizeof name, "%.8s/keeper", client->config.name);
-    stc_client_hold(client);
     failed = stc_thread_start(NULL, stc_keeper_main, client, name);
     if (failed != 0) {
         client->pool.pool = NULL; /* an adopted one stays the user's */
-        stc_client_release(client);
     } else {
+        stc_client_hold(client); /* the keeper's: it goes after a close only */
         pthread_mutex_lock(&client->lock);
         failed = start_workers(client, client->config.number[STC_WORKERS]);
         pthread_mutex_unlock(&client->lock);

@@ -31,7 +31,7 @@ void stc_keeper_watch(struct stc_keeper *k, struct stc_op *op);
 void stc_keeper_unwatch(struct stc_keeper *k, struct stc_op *op);
 void stc_keeper_wake(struct stc_keeper *k);
 
-/* The thread's function; `client` is a stator_client_t. */
-void *stc_keeper_main(void *client);
+/* The thread's function; `arg` is a stator_client_t. */
+void *stc_keeper_main(void *arg);
 
 #endif /* STC_KEEPER_H */

@@ -128,9 +128,7 @@ static struct stc_op *next_by_priority(struct stc_queue *q)
             q->passed_over[i] = 0;
             continue;
         }
-        if (chosen < 0)
-            chosen = i;
-        else if (q->passed_over[i]++ >= PATIENCE)
+        if (chosen < 0 || q->passed_over[i]++ >= PATIENCE)
             chosen = i;
     }
     if (chosen < 0)

@@ -23,22 +23,19 @@ static bool has_mechanism(const mongoc_uri_t *uri, const char *name)
     return mechanism != NULL && strcmp(mechanism, name) == 0;
 }
 
-/* Why connections for `uri` must keep the driver's streams, or NULL. */
-static const char *obstacle_of(const mongoc_uri_t *uri)
+/* Must connections for `uri` keep the driver's streams? */
+static bool needs_drivers(const mongoc_uri_t *uri)
 {
 #if MONGOC_CHECK_VERSION(2, 0, 0)
     (void)uri;
-    return "libmongoc 2 takes no stream initiator on a pooled client";
+    return true; /* it takes no stream initiator on a pooled client */
 #else
-    /* Two settings that the driver keeps where nobody else can put them. */
-    if (flag(uri, MONGOC_URI_TLSDISABLECERTIFICATEREVOCATIONCHECK, false))
-        return MONGOC_URI_TLSDISABLECERTIFICATEREVOCATIONCHECK;
-    if (flag(uri, MONGOC_URI_TLSDISABLEOCSPENDPOINTCHECK, false))
-        return MONGOC_URI_TLSDISABLEOCSPENDPOINTCHECK;
-    /* It asks the driver's socket for the server's name. */
-    if (has_mechanism(uri, "GSSAPI"))
-        return "GSSAPI";
-    return NULL;
+    /* Two settings that the driver keeps where nobody else can put them, and
+     * a mechanism that asks the driver's socket for the server's name. */
+    return flag(uri, MONGOC_URI_TLSDISABLECERTIFICATEREVOCATIONCHECK,
+                false) ||
+           flag(uri, MONGOC_URI_TLSDISABLEOCSPENDPOINTCHECK, false) ||
+           has_mechanism(uri, "GSSAPI");
 #endif
 }
 
@@ -46,7 +43,7 @@ void stc_network_init(struct stc_network *n, stator_client_t *client,
                       bool wanted)
 {
     n->client = client;
-    n->is_ours = wanted;
+    atomic_init(&n->is_ours, wanted);
 }
 
 static const char *text(const mongoc_uri_t *uri, const char *key)
@@ -58,10 +55,8 @@ void stc_network_read(struct stc_network *n, const mongoc_uri_t *uri)
 {
     bool insecure = flag(uri, MONGOC_URI_TLSINSECURE, false);
 
-    if (!n->is_ours)
-        return;
-    n->obstacle = obstacle_of(uri);
-    n->is_ours = n->obstacle == NULL;
+    if (needs_drivers(uri))
+        atomic_store(&n->is_ours, false);
     n->connect_ms = mongoc_uri_get_option_as_int32(
         uri, MONGOC_URI_CONNECTTIMEOUTMS, 10000);
     n->use_tls = mongoc_uri_get_tls(uri) ||
@@ -98,7 +93,7 @@ void stc_transport_install(struct stc_transport *t, mongoc_client_t *client)
     (void)t;
     (void)client;
 #else
-    if (t->network->is_ours)
+    if (atomic_load(&t->network->is_ours))
         mongoc_client_set_stream_initiator(client, stc_stream_initiate, t);
 #endif
 }
@@ -134,7 +129,7 @@ bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op)
     bool maybe_sent = true; /* it has ended, or uses the driver's streams */
 
     pthread_mutex_lock(&t->lock);
-    if (t->op == op && t->network->is_ours) {
+    if (t->op == op && atomic_load(&t->network->is_ours)) {
         t->is_cut = true;
         maybe_sent = t->was_sent;
         if (t->fd >= 0) {

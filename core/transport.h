@@ -42,8 +42,7 @@ struct stc_stream;
 /* What all transports of a client share. */
 struct stc_network {
     stator_client_t *client;
-    bool is_ours;         /* false: the driver's own streams are used .. */
-    const char *obstacle; /* .. because of this, if it is not NULL */
+    atomic_bool is_ours; /* false: the driver's own streams are used */
     bool use_tls;
     mongoc_ssl_opt_t tls; /* its strings are the URI's */
     int32_t connect_ms;

@@ -270,7 +270,7 @@ static bool create_indexes(struct stc_call *call)
 
 #define VERB(verb, fn)                       \
     const struct stc_verb stc_verb_##verb = { \
-        .name = #verb, .run = fn}
+        .name = #verb, .run = (fn)}
 
 VERB(command, command);
 VERB(read_command, read_command);

@@ -137,7 +137,7 @@ static bool delete_many(struct stc_call *call)
 
 #define WRITE(verb)                          \
     const struct stc_verb stc_verb_##verb = { \
-        .name = #verb, .run = verb}
+        .name = #verb, .run = (verb)}
 
 WRITE(insert_one);
 WRITE(insert_many);

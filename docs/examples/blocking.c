@@ -57,6 +57,8 @@ int main(void)
     stator_collection_t *collection;
     bool ok;
 
+    /* The driver's log would go to stdout. */
+    mongoc_log_set_handler(NULL, NULL);
     if (client == NULL) {
         fprintf(stderr, "%s\n", error.message);
         return EXIT_FAILURE;

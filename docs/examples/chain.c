@@ -52,6 +52,8 @@ int main(void)
     stator_future_t *step[4];
     bson_t *documents[N];
 
+    /* The driver's log would go to stdout. */
+    mongoc_log_set_handler(NULL, NULL);
     if (app.dispatcher == NULL || client == NULL) {
         fprintf(stderr, "%s\n", error.message);
         return EXIT_FAILURE;

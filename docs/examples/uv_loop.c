@@ -57,6 +57,8 @@ int main(void)
     const char *uri = getenv("MONGODB_URI");
     bson_error_t error = {0};
 
+    /* The driver's log would go to stdout. */
+    mongoc_log_set_handler(NULL, NULL);
     dispatcher = stator_dispatcher_new(&error);
     client = stator_client_new(uri ? uri : "mongodb://127.0.0.1", NULL, &error);
     if (dispatcher == NULL || client == NULL ||

@@ -21,14 +21,39 @@
  *   watchers        STATOR_WATCHERS         4           0 to 1024 threads
  *   name            STATOR_NAME             "stator"    1 to 64 bytes; the
  *                                           threads bear its first 8
+ *   transport       STATOR_TRANSPORT        "stator"    "stator", "driver"
+ *   abandoned       STATOR_ABANDONED        "leave"     "leave", "kill"
  *
  * maxConnections is, unless given, the URI's maxPoolSize if that is given,
  * else the larger of 100 and 2 * (workers + watchers) + 1; below workers +
- * watchers + 1 it is an error that names both.  An unknown key or a wrong
- * type is an error that names it.  waitQueueTimeoutMS of the URI is ignored:
- * nobody waits for a connection.  `watchers` are for the long waits of change
- * streams, which this version does not have: no thread is started for them,
- * only their connections are set aside.
+ * watchers + 1 it is an error that names both.
+ *
+ * `transport` "stator": connections go through sockets of Stator's own, below
+ * the driver's TLS.  There an operation that is cancelled or runs out of time
+ * while the server works on it is cut, which frees its worker and disturbs no
+ * other; one deadline holds for a command and its whole reply; and a reply
+ * that is corrupt, or another's, fails its operation before the driver sees
+ * it.  "driver": the driver's own streams, where a worker stays with such an
+ * operation until the server answers or socketTimeoutMS strikes.  That is the
+ * default of stator_client_new_from_pool, since a pool's TLS settings can not
+ * be read back: "stator" there states that all of them are in the URI.  It
+ * also applies where the driver leaves no choice: GSSAPI,
+ * tlsDisableOCSPEndpointCheck, tlsDisableCertificateRevocationCheck.
+ *
+ * The driver tells its log "Using custom stream initiator." (DEBUG) once for
+ * each of its clients that has Stator's transport; its default handler prints
+ * on stdout, so set one of yours by mongoc_log_set_handler.
+ *
+ * `abandoned`: what becomes, on the server, of a command that was cut.
+ * "leave": what the server does when a client disconnects.  "kill": the
+ * worker sends killSessions for the command's session, which ends whatever
+ * runs in it; it waits for that for 2 s at most.
+ *
+ * An unknown key or a wrong type is an error that names it.
+ * waitQueueTimeoutMS of the URI is ignored: nobody waits for a connection.
+ * `watchers` are for the long waits of change streams, which this version
+ * does not have: no thread is started for them, only their connections are
+ * set aside.
  *
  * Options of every operation, beside the driver's own keys, which go to the
  * driver unchanged:
@@ -81,7 +106,9 @@ stator_client_new(const char *uri, const bson_t *opts, bson_error_t *error);
 /* A client on a pool that you have set up the driver's own way (TLS, APM,
  * encryption).  No client of it may be out, and nobody may pop from it any
  * more.  Its error API is set to version 2.  It keeps the driver's own
- * streams.
+ * streams, unless `opts` say {"transport": "stator"}: a running operation that
+ * is cancelled settles at once, but its worker is free only when the server
+ * has answered, or socketTimeoutMS has struck.
  *
  * Thread: any.
  * Owns: takes `pool`, unless it fails; copies `opts` (NULL: none).
@@ -148,11 +175,16 @@ STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
  *   oldestMS    how long the oldest of these waits, milliseconds
  *   running     operations in a worker's hands that are not settled
  *   busy        workers that are not idle
- *   zombies     workers that still run an abandoned operation
+ *   zombies     workers that still run an abandoned operation: one that can
+ *               not be cut is bounded by serverSelectionTimeoutMS,
+ *               connectTimeoutMS, socketTimeoutMS
  *   leases      driver clients kept by open cursors
  *   sharing     open cursors that share a worker's client for want of one
  *   connections driver clients taken out of the pool, in all
  *   closing     (bool)
+ *   transport   {kind (utf8): "stator" or "driver"; dials: connections begun;
+ *               lookups: names being looked up now; cuts: operations cut
+ *               while on the wire; refusals: replies that were refused}
  *   submitted, done, failed, cancelled, expired, refused
  *               operations since the start, by how they settled
  *   phases      {queued, checkout, sent, total}: each {count, meanUS, p50US,
@@ -250,7 +282,9 @@ stator_client_drop_database(stator_client_t *client, const char *db,
  *   the future has settled and, if it was cancelled or expired while
  *   running, until `fn` has returned.
  * Errors: through the future.  When it settles before `fn` was begun, `fn`
- *   never runs (outcome NOT_SENT). */
+ *   never runs (outcome NOT_SENT).  Once it runs, what it sends is never cut
+ *   by a cancel or by timeoutMS, only by the end of a close: ask
+ *   stator_promise_cancelled. */
 STATOR_API stator_future_t *stator_client_run(stator_client_t *client,
                                               stator_work_fn *fn, void *arg,
                                               const bson_t *opts);
