@@ -176,7 +176,7 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
              "client \"%s\" is closed", config->name);
     stc_network_init(&client->pool.network, client, !config->driver_streams);
     client->pool.stops_server = config->kill_abandoned;
-    stc_pool_init(&client->pool, uri, pool,
+    stc_pool_init(&client->pool, client, uri, pool,
                   config->number[STC_MAX_CONNECTIONS],
                   reserved(config, config->number[STC_WORKERS]));
     stc_queue_init(&client->queue, config->number[STC_QUEUE_LIMIT],

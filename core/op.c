@@ -3,6 +3,7 @@
  * given up, counted. */
 #include "core/op.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/client.h"
@@ -134,6 +135,24 @@ static bool cut(struct stc_op *op)
     return t != NULL && !stc_transport_cut(t, op);
 }
 
+/* Its time was up while the driver looked for a server: say what is known of
+ * that, if there is memory for it. */
+static struct stf_result *late_result(struct stc_op *op, const char *note)
+{
+    struct stf_result *result = stf_result_new();
+    char what[128];
+
+    if (result == NULL)
+        return NULL;
+    snprintf(what, sizeof what, "%s: %s", op->verb->name, note);
+    result->has_error = stc_reach_why(&op->client->pool.reach, what,
+                                      &result->error);
+    if (result->has_error)
+        return result;
+    stf_result_free(result);
+    return NULL;
+}
+
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
 {
     static const struct {
@@ -155,15 +174,17 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
                           "the client was closed while it was running"},
     };
     stator_future_t *f = stc_op_future(op);
-    bool not_sent;
+    bool was_queued, not_sent;
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    not_sent = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
-    not_sent = not_sent || cut(op);
+    was_queued = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
+    not_sent = was_queued || cut(op);
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+    if (why == STC_BY_DEADLINE && not_sent && !was_queued)
+        f->result = late_result(op, f->note);
     stf_finish(f, ends[why].final);
     return true;
 }

@@ -10,9 +10,11 @@
 #include "core/target.h"
 #include "core/verb.h"
 
-void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
-                   mongoc_client_pool_t *pool, int max, int reserved)
+void stc_pool_init(struct stc_pool *p, stator_client_t *client,
+                   mongoc_uri_t *uri, mongoc_client_pool_t *pool, int max,
+                   int reserved)
 {
+    stc_reach_init(&p->reach, client);
     pthread_mutex_init(&p->opening, NULL);
     pthread_mutex_init(&p->lock, NULL);
     CDS_INIT_LIST_HEAD(&p->all);
@@ -45,9 +47,11 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
     pool = p->pool;
     if (pool == NULL) {
         pool = mongoc_client_pool_new_with_error(p->uri, error);
-        if (pool != NULL)
+        if (pool != NULL) {
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
+            stc_reach_watch(&p->reach, pool, p->uri);
+        }
         pthread_mutex_lock(&p->lock);
         p->pool = pool;
         if (pool != NULL)
@@ -148,6 +152,13 @@ void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
     if (was_lease)
         atomic_fetch_sub(&p->leases, 1);
     pthread_mutex_unlock(&p->lock);
+}
+
+void stc_pool_explain(struct stc_pool *p, const struct stc_connection *c,
+                      bson_error_t *error)
+{
+    stc_transport_explain(&c->transport, error);
+    stc_reach_explain(&p->reach, error);
 }
 
 /* ---- ending what runs -------------------------------------------- */
@@ -254,6 +265,7 @@ void stc_pool_destroy(struct stc_pool *p)
     }
     if (p->uri != NULL)
         mongoc_uri_destroy(p->uri);
+    stc_reach_destroy(&p->reach);
     pthread_mutex_destroy(&p->opening);
     pthread_mutex_destroy(&p->lock);
 }

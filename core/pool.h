@@ -24,6 +24,7 @@
 #include <mongoc/mongoc.h>
 #include <urcu/list.h>
 
+#include "core/reach.h"
 #include "core/transport.h"
 
 struct stc_target;
@@ -46,6 +47,7 @@ struct stc_pool {
     mongoc_uri_t *uri;       /* NULL: adopted */
     mongoc_client_pool_t *pool;
     struct stc_network network;
+    struct stc_reach reach;
     bool stops_server; /* killSessions after an operation that was cut */
     int max;
     int reserved;
@@ -55,10 +57,10 @@ struct stc_pool {
     atomic_int out;
 };
 
-/* Takes `uri` and `pool`, one of which is NULL.  The network is set up by
- * then. */
-void stc_pool_init(struct stc_pool *p, mongoc_uri_t *uri,
-                   mongoc_client_pool_t *pool, int max, int reserved);
+/* Takes `uri` and `pool`, one of which is NULL. */
+void stc_pool_init(struct stc_pool *p, stator_client_t *client,
+                   mongoc_uri_t *uri, mongoc_client_pool_t *pool, int max,
+                   int reserved);
 /* After the close, with the client's memory. */
 void stc_pool_destroy(struct stc_pool *p);
 /* The numbers of a new configuration. */
@@ -78,6 +80,10 @@ void stc_pool_hang_up(struct stc_pool *p);
 /* An operation on `c` was cut: end it on the server too, if that is asked
  * for.  By who uses `c`. */
 void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c);
+
+/* Add to the error of an operation on `c` what the driver does not tell. */
+void stc_pool_explain(struct stc_pool *p, const struct stc_connection *c,
+                      bson_error_t *error);
 
 /* All are back: destroy.  `quick`, or no server known: without telling the
  * server that its sessions end, which would wait for a dead one. */

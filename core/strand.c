@@ -161,8 +161,8 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     }
     t.ok = open_or_more(w, c, op, &t.documents, &t.outcome);
     if (!t.ok)
-        stc_transport_explain(&connection->transport,
-                              &c->failure_room->error);
+        stc_pool_explain(&c->client->pool, connection,
+                         &c->failure_room->error);
     was_cut = stc_transport_end(&connection->transport, op);
     stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     if (was_cut && !t.ok)

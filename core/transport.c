@@ -217,7 +217,12 @@ bool stc_transport_is_cut(struct stc_transport *t)
     return is_cut;
 }
 
-bool stc_transport_is_attended(const struct stc_transport *t)
+bool stc_transport_is_attended(struct stc_transport *t)
 {
-    return t->op != NULL; /* set by this very thread */
+    bool is_attended;
+
+    pthread_mutex_lock(&t->lock);
+    is_attended = t->op != NULL && !t->is_cut;
+    pthread_mutex_unlock(&t->lock);
+    return is_attended;
 }

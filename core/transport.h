@@ -63,7 +63,7 @@ struct stc_transport {
     /* Of the thread that uses the driver client: */
     const char *flaw; /* why the last read or write failed, or NULL */
     bool is_refusal;  /* the flaw is a reply's: a text of guard.h */
-    bool has_lsid;    /* the session of the last command */
+    bool has_lsid;    /* the session of a command without an answer */
     uint8_t lsid[16];
 };
 
@@ -102,7 +102,7 @@ void stc_transport_enter(struct stc_transport *t, struct stc_stream *s);
 void stc_transport_leave(struct stc_transport *t, struct stc_stream *s);
 /* Must a failure look like a time-out? */
 bool stc_transport_is_cut(struct stc_transport *t);
-/* Is what is said now part of an operation? */
-bool stc_transport_is_attended(const struct stc_transport *t);
+/* Is what is said now part of an operation that has not been cut? */
+bool stc_transport_is_attended(struct stc_transport *t);
 
 #endif /* STC_TRANSPORT_H */

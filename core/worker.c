@@ -89,7 +89,8 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
         outcome = stc_outcome(&views.call, ok);
         if (!ok) {
             stc_note_expiry(&views.call);
-            stc_transport_explain(transport, &result->error);
+            stc_pool_explain(&w->client->pool, w->connection,
+                             &result->error);
         }
         stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     } else {

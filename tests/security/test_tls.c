@@ -138,7 +138,7 @@ START_TEST(a_plain_server_is_refused)
     told_ask(&told, 0,
              "mongodb://127.0.0.1:%d/?tls=true&tlsCAFile=%s&"
              "connectTimeoutMS=300&" SELECT_MS, port, ca);
-    ck_refused("TLS handshake"); /* failed, or timed out */
+    ck_refused("the server speaks no TLS");
 }
 END_TEST
 
@@ -246,6 +246,26 @@ START_TEST(timeout_bounds_a_refusal)
 }
 END_TEST
 
+/* The operation's time is up long before the driver's; the reason is told
+ * nevertheless. */
+START_TEST(a_refusal_has_its_reason_when_timeout_comes_first)
+{
+    int port;
+
+    NEED_TLS();
+    secure_authority("other");
+    port = start_tls("IP:127.0.0.1", 2);
+    told_ask(&told, 900,
+             "mongodb://127.0.0.1:%d/?tls=true&tlsCAFile=%s/other.pem", port,
+             secure_folder);
+    ck_assert_int_eq(told.state, STATOR_FUTURE_FAILED);
+    ck_assert_uint_eq(told.error.domain, STATOR_ERROR_DOMAIN);
+    ck_assert_uint_eq(told.error.code, STATOR_ERROR_EXPIRED);
+    ck_assert_msg(strstr(told.error.message, "certificate") != NULL, "%s",
+                  told.error.message);
+}
+END_TEST
+
 SUITE(tls)
 {
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -260,4 +280,5 @@ SUITE(tls)
     tcase_add_test(tc, a_client_without_certificate_is_refused);
     tcase_add_test(tc, the_password_of_a_key_is_not_told);
     tcase_add_test(tc, timeout_bounds_a_refusal);
+    tcase_add_test(tc, a_refusal_has_its_reason_when_timeout_comes_first);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_config.c - `stator config`: what is in force, and who says so.
  *
- * The values are the library's own, asked of a client that is made for it;
- * no server is asked.  Only who said so is found out here. */
+ * It is the library's own word, asked of a client that is made for it; no
+ * server is asked. */
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,7 @@
 
 typedef struct config {
     const settings_t *settings;
-    const char *path; /* of the file, or NULL */
-    bson_t *file;     /* its content, or NULL */
-    bson_t stats;
+    bson_t known; /* what the library says of its options */
     table_t table;
 } config_t;
 
@@ -40,24 +38,6 @@ static const struct argp argp = {
            "is asked; passwords are left out.",
     .children = (const struct argp_child[]){{&settings_argp, 0, 0, 0}, {0}}};
 
-/* The library has read it already and complained if it had to. */
-static void read_file(config_t *config)
-{
-    bson_json_reader_t *reader;
-
-    config->path = getenv("STATOR_CONFIG");
-    if (config->path == NULL || *config->path == '\0') {
-        config->path = NULL;
-        return;
-    }
-    reader = bson_json_reader_new_from_file(config->path, NULL);
-    if (reader == NULL)
-        return;
-    config->file = bson_new();
-    bson_json_reader_read(reader, config->file, NULL);
-    bson_json_reader_destroy(reader);
-}
-
 static bool uri_has(const config_t *config, const char *option)
 {
     const char *origin;
@@ -70,53 +50,39 @@ static bool uri_has(const config_t *config, const char *option)
 }
 
 /* To be freed. */
-static char *origin_of(const config_t *config, const char *option,
-                       const char *given, const char *environment,
-                       const char *key)
+static char *origin_of(const char *option, const char *environment,
+                       const char *source)
 {
-    const char *value = getenv(environment);
-
-    if (given != NULL)
-        return bson_strdup_printf("option %s", option);
-    if (value != NULL && *value != '\0')
-        return bson_strdup_printf("environment %s", environment);
-    if (config->file != NULL && bson_has_field(config->file, key))
-        return bson_strdup_printf("file %s", config->path);
-    if (strcmp(key, "maxConnections") == 0 && uri_has(config, "maxPoolSize"))
+    if (strcmp(source, "opts") == 0)
+        return bson_strdup_printf("option --%s", option);
+    if (strcmp(source, "uri") == 0)
         return bson_strdup("connection string, maxPoolSize");
-    return bson_strdup("default");
+    if (strcmp(source, "default") == 0)
+        return bson_strdup(source);
+    return bson_strdup_printf(
+        "%s %s", strcmp(source, environment) == 0 ? "environment" : "file",
+        source);
 }
 
-/* The library's value; queuePolicy is not among its figures. */
-static const char *value_of(const config_t *config, const char *key,
-                            const char *given, const char *environment)
+/* `key`: the library's {value, source}. */
+static void add(config_t *config, const char *option, const char *environment,
+                const char *key)
 {
-    bson_iter_t at;
+    bson_iter_t one, value, source;
+    char *origin;
 
-    if (bson_iter_init_find(&at, &config->stats, key)) {
-        if (BSON_ITER_HOLDS_UTF8(&at))
-            return bson_iter_utf8(&at, NULL);
-        return table_number((double)bson_iter_as_int64(&at), 0);
-    }
-    if (given != NULL)
-        return given;
-    given = getenv(environment);
-    if (given != NULL && *given != '\0')
-        return given;
-    if (config->file != NULL &&
-        bson_iter_init_find(&at, config->file, key) &&
-        BSON_ITER_HOLDS_UTF8(&at))
-        return bson_iter_utf8(&at, NULL);
-    return "reject";
-}
-
-static void add(config_t *config, const char *option, const char *given,
-                const char *environment, const char *key)
-{
-    char *origin = origin_of(config, option, given, environment, key);
-
-    table_add(&config->table, option + 2,
-              value_of(config, key, given, environment), origin);
+    if (!bson_iter_init_find(&one, &config->known, key) ||
+        !bson_iter_recurse(&one, &value) ||
+        !bson_iter_find(&value, "value") ||
+        !bson_iter_recurse(&one, &source) ||
+        !bson_iter_find(&source, "source"))
+        return;
+    origin = origin_of(option, environment, bson_iter_utf8(&source, NULL));
+    table_add(&config->table, option,
+              BSON_ITER_HOLDS_UTF8(&value)
+                  ? bson_iter_utf8(&value, NULL)
+                  : table_number((double)bson_iter_as_int64(&value), 0),
+              origin);
     bson_free(origin);
 }
 
@@ -152,20 +118,18 @@ static void add_server(config_t *config, const session_t *session)
 
 static void print(config_t *config, const session_t *session)
 {
-    const settings_t *s = config->settings;
-
     table_init(&config->table, "lll");
     table_add(&config->table, "option", "value", "from");
     add_server(config, session);
-    add(config, "--workers", s->workers, "STATOR_WORKERS", "workers");
-    add(config, "--max-connections", s->max_connections,
-        "STATOR_MAX_CONNECTIONS", "maxConnections");
-    add(config, "--queue-limit", s->queue_limit, "STATOR_QUEUE_LIMIT",
-        "queueLimit");
-    add(config, "--queue-policy", s->queue_policy, "STATOR_QUEUE_POLICY",
-        "queuePolicy");
-    add(config, "--watchers", s->watchers, "STATOR_WATCHERS", "watchers");
-    add(config, "--name", s->name, "STATOR_NAME", "name");
+    add(config, "workers", "STATOR_WORKERS", "workers");
+    add(config, "max-connections", "STATOR_MAX_CONNECTIONS",
+        "maxConnections");
+    add(config, "queue-limit", "STATOR_QUEUE_LIMIT", "queueLimit");
+    add(config, "queue-policy", "STATOR_QUEUE_POLICY", "queuePolicy");
+    add(config, "watchers", "STATOR_WATCHERS", "watchers");
+    add(config, "transport", "STATOR_TRANSPORT", "transport");
+    add(config, "abandoned", "STATOR_ABANDONED", "abandoned");
+    add(config, "name", "STATOR_NAME", "name");
     table_print(&config->table, stdout);
 }
 
@@ -178,11 +142,9 @@ int cmd_config(settings_t *settings, int argc, char **argv)
     settings_parse(settings, &argp, 0, argc, argv, NULL, settings);
     code = session_open(&session, settings, NULL);
     if (code == EX_OK) {
-        read_file(&config);
-        stator_client_stats(session.client, &config.stats);
+        stator_client_config(session.client, &config.known);
         print(&config, &session);
-        bson_destroy(&config.stats);
-        bson_destroy(config.file);
+        bson_destroy(&config.known);
     }
     session_close(&session, true);
     return code;

@@ -127,9 +127,11 @@ static int sample(demo_t *demo)
                   demo->session.db, demo->session.collection_name);
         code = EX_NOINPUT;
     }
-    for (int i = 0; code == EX_OK && i < demo->n; i++)
-        demo->queries[i] = make(
-            stator_future_document_at(future, (size_t)(i * 7 % count)), i);
+    for (int i = 0; code == EX_OK && i < demo->n; i++) {
+        size_t at = (size_t)((int64_t)i * 7 % count);
+
+        demo->queries[i] = make(stator_future_document_at(future, at), i);
+    }
     stator_future_unref(future);
     return code;
 }

@@ -10,7 +10,7 @@
 
 bool heartbeat_open(heartbeat_t *heartbeat)
 {
-    const struct timespec period = {.tv_nsec = HEARTBEAT_MS * 1000000};
+    const struct timespec period = {.tv_nsec = HEARTBEAT_MS * 1000000L};
     const struct itimerspec timer = {period, period};
 
     memset(heartbeat, 0, sizeof *heartbeat);
@@ -42,11 +42,13 @@ void heartbeat_start(heartbeat_t *heartbeat)
 
 static char symbol(int64_t waited)
 {
-    if (waited <= 2 * HEARTBEAT_MS * 1000)
+    const int64_t period = HEARTBEAT_MS * 1000L;
+
+    if (waited <= 2 * period)
         return '.';
-    if (waited <= 5 * HEARTBEAT_MS * 1000)
+    if (waited <= 5 * period)
         return 'o';
-    return waited <= 10 * HEARTBEAT_MS * 1000 ? 'O' : '#';
+    return waited <= 10 * period ? 'O' : '#';
 }
 
 static int64_t wait_until(heartbeat_t *heartbeat, int64_t now)

@@ -108,7 +108,8 @@ static size_t find_huge_integer(const char *text, size_t length)
         while (i < length && text[i] >= '0' && text[i] <= '9')
             i++;
         if (i - from > 19 &&
-            (i == length || memchr(".eE", text[i], 3) == NULL))
+            (i == length ||
+             (text[i] != '.' && text[i] != 'e' && text[i] != 'E')))
             return from;
         while (i < length && text[i] != '\0' &&
                strchr("0123456789+-.eE", text[i]) != NULL)
@@ -173,7 +174,7 @@ bool json_parse(const char *text, size_t length, json_kind_t kind,
         return fail(problem, text, at, "an integer beyond 64 bits");
 
     /* The reader copies in pieces of this size; the text is here already. */
-    reader = bson_json_data_reader_new(true, 16 * 1024);
+    reader = bson_json_data_reader_new(true, (size_t)16 * 1024);
     bson_json_data_reader_ingest(reader, (const uint8_t *)text, length);
     memset(&error, 0, sizeof error);
     got = bson_json_reader_read(reader, document, &error);

@@ -8,7 +8,7 @@ static int class_of(int64_t value)
 
     if (value < 0)
         value = 0;
-    while (value >> shift >= 2 * LATENCY_SUB)
+    while (value >> shift >= 2L * LATENCY_SUB)
         shift++;
     /* value >> shift is below 2 * SUB, and from SUB on if shift > 0. */
     shift = shift * LATENCY_SUB + (int)(value >> shift);

@@ -17,6 +17,8 @@ enum {
     KEY_QUEUE_LIMIT,
     KEY_QUEUE_POLICY,
     KEY_WATCHERS,
+    KEY_TRANSPORT,
+    KEY_ABANDONED,
     KEY_NAME,
     KEY_TIMEOUT_MS,
     KEY_COLOR
@@ -39,6 +41,10 @@ static const struct argp_option options[] = {
     {"queue-policy", KEY_QUEUE_POLICY, "reject|block", 0,
      "What happens to one more", 11},
     {"watchers", KEY_WATCHERS, "N", 0, "Connections set aside for long waits", 11},
+    {"transport", KEY_TRANSPORT, "stator|driver", 0,
+     "Whose sockets: only Stator's can be cut", 11},
+    {"abandoned", KEY_ABANDONED, "leave|kill", 0,
+     "What becomes on the server of what was cut", 11},
     {"name", KEY_NAME, "NAME", 0, "Name of the client and its threads", 11},
     {.doc = "Output:", .group = 12},
     {"color", KEY_COLOR, "auto|always|never", 0,
@@ -141,6 +147,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_WATCHERS:
         s->watchers = number(state, "--watchers", arg);
         break;
+    case KEY_TRANSPORT:
+        s->transport = arg;
+        break;
+    case KEY_ABANDONED:
+        s->abandoned = arg;
+        break;
     case KEY_NAME:
         s->name = arg;
         break;
@@ -241,6 +253,8 @@ void settings_client_opts(const settings_t *settings, bson_t *opts)
     append_number(opts, "queueLimit", settings->queue_limit);
     append_text(opts, "queuePolicy", settings->queue_policy);
     append_number(opts, "watchers", settings->watchers);
+    append_text(opts, "transport", settings->transport);
+    append_text(opts, "abandoned", settings->abandoned);
     append_text(opts, "name", settings->name);
 }
 

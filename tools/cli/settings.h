@@ -26,6 +26,8 @@ typedef struct settings {
     const char *queue_limit;
     const char *queue_policy;
     const char *watchers;
+    const char *transport;
+    const char *abandoned;
     const char *name;
     int64_t timeout_ms; /* -1: not given */
     say_color_t color;

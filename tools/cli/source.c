@@ -58,7 +58,7 @@ static bool make_room(source_t *source)
     }
     if (size - source->end >= READ_SIZE)
         return true;
-    size = size == 0 ? 2 * READ_SIZE : 2 * size;
+    size = size == 0 ? (size_t)2 * READ_SIZE : 2 * size;
     bigger = realloc(source->buffer, size);
     if (bigger == NULL)
         return false;

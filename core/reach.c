@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/reach.c - why no server is reached. */
+#include "core/reach.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/dial.h"
+#include "core/guard.h"
+#include "core/socket.h"
+#include "futures/base.h"
+
+enum { PROBE_MS = 1000 };
+
+/* ---- does it answer without TLS? --------------------------------- */
+
+/* A greeting in plain text, which tells nothing of anybody. */
+static bool greet(struct stc_socket *s, int64_t deadline)
+{
+    enum { REQUEST_ID = 1, MESSAGE_MAX = 128 };
+    bson_t *hello = BCON_NEW("hello", BCON_INT32(1), "$db", "admin");
+    int32_t head[5] = {0, REQUEST_ID, 0, STC_OP_MSG, 0};
+    uint8_t kind = 0, reply[STC_GUARD_HEADER];
+    struct stc_guard guard;
+    uint32_t length;
+    size_t n = 0;
+    ssize_t got = 1;
+    mongoc_iovec_t iov[3] = {{head, sizeof head},
+                             {&kind, sizeof kind},
+                             {(void *)bson_get_data(hello), hello->len}};
+
+    for (size_t i = 0; i < 5; i++)
+        head[i] = (int32_t)BSON_UINT32_TO_LE((uint32_t)head[i]);
+    head[0] = (int32_t)BSON_UINT32_TO_LE((uint32_t)sizeof head + 1 +
+                                         hello->len);
+    if (!stc_guard_request(&guard, iov, 3) ||
+        mongoc_stream_writev(&s->stream, iov, 3, PROBE_MS) < 0)
+        got = -1;
+    while (got > 0 && n < sizeof reply) {
+        got = stc_socket_receive(s, reply + n, sizeof reply - n, deadline);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    bson_destroy(hello);
+    return n == sizeof reply &&
+           stc_guard_header(&guard, reply, &length) == NULL;
+}
+
+static bool answers_plainly(struct stc_reach *r,
+                            const mongoc_host_list_t *host)
+{
+    int64_t deadline = stf_deadline_after_ms(PROBE_MS);
+    struct stc_socket *s = NULL;
+    bson_error_t error;
+    bool ok = false;
+    int fd = stc_dial(r->client, host, deadline, &error);
+
+    if (fd >= 0)
+        s = stc_socket_new(fd);
+    if (s != NULL) {
+        ok = greet(s, deadline);
+        mongoc_stream_destroy(&s->stream);
+    }
+    return ok;
+}
+
+/* ---- what the monitors say --------------------------------------- */
+
+/* OpenSSL names what is wrong with a certificate, and nothing else. */
+static bool is_worth_probing(struct stc_reach *r, const char *message)
+{
+    bool worth;
+
+    if (!r->wants_tls || strstr(message, "TLS") == NULL ||
+        strstr(message, "certificate") != NULL)
+        return false;
+    pthread_mutex_lock(&r->lock);
+    worth = !r->was_probed;
+    r->was_probed = true;
+    pthread_mutex_unlock(&r->lock);
+    return worth;
+}
+
+static void on_failed(const mongoc_apm_server_heartbeat_failed_t *event)
+{
+    struct stc_reach *r =
+        mongoc_apm_server_heartbeat_failed_get_context(event);
+    const mongoc_host_list_t *host =
+        mongoc_apm_server_heartbeat_failed_get_host(event);
+    static const char plain[] = "the server speaks no TLS";
+    bson_error_t error;
+    bool is_plain;
+
+    mongoc_apm_server_heartbeat_failed_get_error(event, &error);
+    is_plain = is_worth_probing(r, error.message) && answers_plainly(r, host);
+    pthread_mutex_lock(&r->lock);
+    /* What was found out once stays true until a greeting goes well. */
+    if (is_plain || strstr(r->why, plain) == NULL)
+        bson_snprintf(r->why, sizeof r->why, "%s: %s%s%s",
+                      host->host_and_port, error.message,
+                      is_plain ? ": " : "", is_plain ? plain : "");
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void on_succeeded(const mongoc_apm_server_heartbeat_succeeded_t *event)
+{
+    struct stc_reach *r =
+        mongoc_apm_server_heartbeat_succeeded_get_context(event);
+
+    pthread_mutex_lock(&r->lock);
+    r->why[0] = '\0';
+    r->was_probed = false;
+    pthread_mutex_unlock(&r->lock);
+}
+
+void stc_reach_init(struct stc_reach *r, stator_client_t *client)
+{
+    r->client = client;
+    pthread_mutex_init(&r->lock, NULL);
+}
+
+void stc_reach_destroy(struct stc_reach *r)
+{
+    pthread_mutex_destroy(&r->lock);
+}
+
+void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
+                     const mongoc_uri_t *uri)
+{
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+
+    r->wants_tls = mongoc_uri_get_tls(uri);
+    mongoc_apm_set_server_heartbeat_failed_cb(callbacks, on_failed);
+    mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, on_succeeded);
+    mongoc_client_pool_set_apm_callbacks(pool, callbacks, r);
+    mongoc_apm_callbacks_destroy(callbacks);
+}
+
+/* ---- told -------------------------------------------------------- */
+
+void stc_reach_explain(struct stc_reach *r, bson_error_t *error)
+{
+    size_t n = strlen(error->message);
+
+    if (error->domain != MONGOC_ERROR_SERVER_SELECTION)
+        return;
+    pthread_mutex_lock(&r->lock);
+    if (r->why[0] != '\0')
+        snprintf(error->message + n, sizeof error->message - n, ": %s",
+                 r->why);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool stc_reach_why(struct stc_reach *r, const char *what, bson_error_t *error)
+{
+    bool is_known;
+
+    pthread_mutex_lock(&r->lock);
+    is_known = r->why[0] != '\0';
+    if (is_known)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED,
+                       "%s: no server is reached: %s", what, r->why);
+    pthread_mutex_unlock(&r->lock);
+    return is_known;
+}

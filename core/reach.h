@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/reach.h - why no server is reached: what the driver's monitors said
+ * last.
+ *
+ * The driver keeps its monitors' errors to itself until a server selection
+ * has timed out, and drops some.  An operation whose own time is up before
+ * that would only know that it was never sent.
+ *
+ * The monitors' threads write, workers and the keeper read; both under
+ * `lock`, which is a leaf. */
+#ifndef STC_REACH_H
+#define STC_REACH_H
+
+#include <pthread.h>
+
+#include <mongoc/mongoc.h>
+
+#include "core/core.h"
+
+struct stc_reach {
+    stator_client_t *client;
+    pthread_mutex_t lock;
+    bool wants_tls;
+    bool was_probed; /* since a server was reached */
+    char why[320];   /* "" when the last greeting went well */
+};
+
+void stc_reach_init(struct stc_reach *r, stator_client_t *client);
+void stc_reach_destroy(struct stc_reach *r);
+/* Listen to the monitors of a pool that has never been popped from. */
+void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
+                     const mongoc_uri_t *uri);
+/* Add the reason to an error that lacks it; nothing when a server answers. */
+void stc_reach_explain(struct stc_reach *r, bson_error_t *error);
+/* Is there one?  Then `error` tells it after `what`. */
+bool stc_reach_why(struct stc_reach *r, const char *what,
+                   bson_error_t *error);
+
+#endif /* STC_REACH_H */
