@@ -6,7 +6,9 @@
  * W1  It owns its connection from the first operation to its end, but may
  *     lend it to a cursor and go on with a spare one.
  * W2  The result's room is made before the driver is called.
- * W3  It looks at the operation's claim after it has entered SENT (O3). */
+ * W3  It looks at the operation's claim after it has entered SENT (O3).
+ * W4  A function of stator_client_run may fork.  The child is this thread
+ *     alone, and ends with it: queue and connection are the parent's. */
 #include "core/worker.h"
 
 #include <errno.h>
@@ -116,6 +118,8 @@ static void run_users(struct stc_worker *w, struct stc_op *op)
     stc_op_ref(op);
     STF_STORE(&promise->future.producers, 1u, relaxed);
     op->fn(w->connection->client, promise, op->arg);
+    if (stc_client_is_inherited(w->client)) /* W4 */
+        return;
     stc_transport_end(&w->connection->transport, op);
     /* Kept by the user beyond this call: a close must find it. */
     if (!stc_op_is_settled(op))
@@ -189,6 +193,8 @@ static void *worker_main(void *arg)
             stc_cursor_run(w, op); /* it may be in other hands by now */
         } else {
             run(w, op);
+            if (stc_client_is_inherited(w->client)) /* W4 */
+                return NULL;
             stc_op_drop_bytes(op);
             STF_STORE(&op->returned, 1u, release);
         }
