@@ -97,12 +97,13 @@ TESTS_ALL     := $(sort $(wildcard tests/*/*.c tests/*/*/*.c))
 TESTS_SRC     := $(foreach f,$(TESTS_ALL),$(if $(filter test_%,$(notdir $f)),$f))
 FUT_TESTS_SRC := $(filter tests/futures/%,$(TESTS_SRC))
 TORTURE_SRC   := $(filter tests/torture/%,$(TESTS_ALL))
+SPEC_SRC      := $(filter-out $(TESTS_SRC),$(filter tests/spec/%,$(TESTS_ALL)))
 DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC) $(TORTURE_SRC),$(TESTS_SRC))
 # These have a place of their own; all else below tests/ supports the tests.
 ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
     tests/wire/main.c tests/fuzz/fuzz_guard.c tests/soak/main.c
 SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) $(TORTURE_SRC) \
-    tests/bench/%,$(TESTS_ALL))
+    tests/bench/% $(SPEC_SRC),$(TESTS_ALL))
 VERIFIERS     := $(sort $(wildcard tests/verify/*.cpp))
 BENCH_SUPPORT := $(filter-out $(BENCHES),$(wildcard tests/bench/*.c))
 
@@ -113,7 +114,8 @@ LIBS_OUT     := build/libstator.so build/libstator.a
 CLI_OUT      := $(if $(CLI_SRC),build/stator)
 TESTS_OUT    := $(if $(FUT_TESTS_SRC),build/tests/check_futures) \
     $(if $(DB_TESTS_SRC),build/tests/check_stator) \
-    $(if $(wildcard tests/wire/main.c),build/tests/wire-server)
+    $(if $(wildcard tests/wire/main.c),build/tests/wire-server) \
+    $(if $(SPEC_SRC),build/tests/spec_runner)
 EXAMPLES_OUT := $(patsubst docs/examples/%.c,build/docs/%,$(EXAMPLES))
 BENCHES_OUT  := $(patsubst tests/bench/%.c,build/bench/%,$(BENCHES))
 VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
@@ -360,6 +362,13 @@ build/tests/soak: $(call obj,tests/soak/main.c $(LIB_SRC)) \
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
 	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
 	    $(PACK_LIBS)
+
+# It sees what a user sees: the public headers and the shared library.
+build/tests/spec_runner: $(call obj,$(SPEC_SRC) tests/harness/mongoc_log.c) \
+    build/libstator.so build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -Wl,-rpath,'$$ORIGIN/..' -o $@ \
+	    $(filter %.o,$^) -Lbuild -lstator $(DRIVER_LIBS)
 
 build/tests/wire-server: $(OBJ)/tests/wire/main.o $(OBJ)/libsupport.a \
     build/stamp/kind

@@ -91,36 +91,40 @@ void stc_views_close(struct stc_views *views)
         mongoc_read_prefs_destroy(views->own_prefs);
 }
 
-/* Did the driver fail before anything could have been sent? */
-static bool failed_at_home(const struct stc_call *call)
+/* Does the driver's error come from before anything was sent? */
+static bool is_of_home(const bson_error_t *error)
 {
-    const bson_error_t *error = &call->result->error;
-
     switch (error->domain) {
-    case MONGOC_ERROR_SERVER_SELECTION:
-        return true;
     case MONGOC_ERROR_STREAM:
         return error->code == MONGOC_ERROR_STREAM_CONNECT ||
                error->code == MONGOC_ERROR_STREAM_NAME_RESOLUTION ||
                error->code == MONGOC_ERROR_STREAM_INVALID_TYPE;
+    case BSON_ERROR_INVALID: /* the same number as MONGOC_ERROR_PROTOCOL */
+        return error->code != MONGOC_ERROR_PROTOCOL_INVALID_REPLY;
+    case MONGOC_ERROR_SERVER_SELECTION:
     case MONGOC_ERROR_CLIENT:
     case MONGOC_ERROR_COMMAND:
     case MONGOC_ERROR_BSON:
-    case BSON_ERROR_INVALID: /* the same number as MONGOC_ERROR_PROTOCOL */
     case STATOR_ERROR_DOMAIN:
-        /* Some verbs send several messages, and the fault can lie in a later
-         * one. */
-        if (error->domain == MONGOC_ERROR_PROTOCOL &&
-            error->code == MONGOC_ERROR_PROTOCOL_INVALID_REPLY)
-            return false;
-        return call->n_arguments <= 1 || !call->result->has_reply ||
-               bson_empty(&call->result->reply);
+        return true;
     default:
         return false;
     }
 }
 
-stator_outcome_t stc_outcome(const struct stc_call *call, bool ok)
+/* With the driver's streams there is only its error to go by.  Some verbs
+ * send several messages, and the fault can lie in a later one. */
+static bool has_sent_nothing(const struct stc_call *call)
+{
+    const struct stf_result *result = call->result;
+
+    return is_of_home(&result->error) &&
+           (call->n_arguments <= 1 || !result->has_reply ||
+            bson_empty(&result->reply));
+}
+
+stator_outcome_t stc_outcome(const struct stc_call *call, bool ok,
+                             enum stc_sent sent)
 {
     const bson_error_t *error = &call->result->error;
 
@@ -129,7 +133,9 @@ stator_outcome_t stc_outcome(const struct stc_call *call, bool ok)
     if (error->domain == MONGOC_ERROR_SERVER ||
         error->domain == MONGOC_ERROR_WRITE_CONCERN)
         return STATOR_ANSWERED;
-    return failed_at_home(call) ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+    if (sent == STC_SENT_UNKNOWN)
+        sent = has_sent_nothing(call) ? STC_SENT_NOTHING : STC_SENT_SOMETHING;
+    return sent == STC_SENT_NOTHING ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
 }
 
 void stc_note_expiry(struct stc_call *call)

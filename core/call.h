@@ -24,7 +24,8 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
 void stc_views_close(struct stc_views *views);
 
 /* What a finished call tells of the operation's effect on the server. */
-stator_outcome_t stc_outcome(const struct stc_call *call, bool ok);
+stator_outcome_t stc_outcome(const struct stc_call *call, bool ok,
+                             enum stc_sent sent);
 /* The server has given up by the maxTimeMS that was made of timeoutMS: that
  * is a miss of timeoutMS, and its error is to say so. */
 void stc_note_expiry(struct stc_call *call);

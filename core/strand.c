@@ -79,14 +79,18 @@ static struct stc_batch *make_room(struct stc_cursor *c)
 
 /* An answer that can not be used is an answer. */
 static stator_outcome_t outcome_of(const struct stc_cursor *c,
+                                   struct stc_connection *connection,
                                    const struct stc_call *call, bool ok)
 {
-    return !ok && c->server.has_answered ? STATOR_ANSWERED
-                                         : stc_outcome(call, ok);
+    return !ok && c->server.has_answered
+               ? STATOR_ANSWERED
+               : stc_outcome(call, ok,
+                             stc_transport_sent(&connection->transport));
 }
 
-static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
-                         struct stc_op *op, struct stf_documents **documents,
+static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
+                         struct stc_connection *connection,
+                         struct stf_documents **documents,
                          stator_outcome_t *outcome)
 {
     struct stf_result *room = c->failure_room;
@@ -95,18 +99,17 @@ static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
 
     if (c->server.connection != NULL) {
         views.call = (struct stc_call){.result = room, .n_arguments = 1};
-        ok = stc_server_cursor_more(&c->server,
-                                    c->server.connection->client, room,
+        ok = stc_server_cursor_more(&c->server, connection->client, room,
                                     documents);
-        *outcome = outcome_of(c, &views.call, ok);
+        *outcome = outcome_of(c, connection, &views.call, ok);
         return ok;
     }
-    ok = stc_views_open(&views, w->connection, c->target, c->bytes,
+    ok = stc_views_open(&views, connection, c->target, c->bytes,
                         c->n_documents, op->deadline.at, room);
     if (ok)
         ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
                                     documents);
-    *outcome = outcome_of(c, &views.call, ok);
+    *outcome = outcome_of(c, connection, &views.call, ok);
     if (!ok)
         stc_note_expiry(&views.call);
     stc_views_close(&views);
@@ -159,7 +162,7 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
         t.made = false;
         return t;
     }
-    t.ok = open_or_more(w, c, op, &t.documents, &t.outcome);
+    t.ok = open_or_more(c, op, connection, &t.documents, &t.outcome);
     if (!t.ok)
         stc_pool_explain(&c->client->pool, connection,
                          &c->failure_room->error);

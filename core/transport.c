@@ -141,6 +141,18 @@ bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op)
     return maybe_sent;
 }
 
+enum stc_sent stc_transport_sent(struct stc_transport *t)
+{
+    bool was_sent;
+
+    if (!atomic_load(&t->network->is_ours))
+        return STC_SENT_UNKNOWN;
+    pthread_mutex_lock(&t->lock);
+    was_sent = t->was_sent;
+    pthread_mutex_unlock(&t->lock);
+    return was_sent ? STC_SENT_SOMETHING : STC_SENT_NOTHING;
+}
+
 void stc_transport_hang_up(struct stc_transport *t)
 {
     struct stc_stream *s;

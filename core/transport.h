@@ -86,6 +86,9 @@ bool stc_transport_end(struct stc_transport *t, struct stc_op *op);
 /* Whoever has the claim of `op`: nobody waits for it any more.  False: not a
  * byte of a command was written, nor will be. */
 bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op);
+/* Between begin and end: of the operation's commands. */
+enum stc_sent { STC_SENT_UNKNOWN, STC_SENT_NOTHING, STC_SENT_SOMETHING };
+enum stc_sent stc_transport_sent(struct stc_transport *t);
 /* Nothing more is wanted from here: whatever is said ends. */
 void stc_transport_hang_up(struct stc_transport *t);
 /* Add to the driver's error what it does not know. */
