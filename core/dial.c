@@ -269,7 +269,7 @@ static int dial_unix(const mongoc_host_list_t *host, int64_t deadline,
     if (strlen(host->host) >= sizeof address.sun_path)
         return fail(error, MONGOC_ERROR_STREAM_CONNECT, host,
                     "Failed to connect to", "the path is too long");
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", host->host);
+    memcpy(address.sun_path, host->host, strlen(host->host) + 1);
     fd = connect_to_path(&address, deadline);
     return fd < 0 ? fail_to_connect(host, errno, error) : fd;
 }

@@ -204,7 +204,7 @@ static const char *look(const struct field *fields, size_t n,
     return NULL;
 }
 
-#define LOOK(fields, i) look(fields, sizeof fields / sizeof *fields, i)
+#define LOOK(fields, i) look(fields, sizeof(fields) / sizeof *(fields), i)
 
 /* Of all those keys: most answers have none of them. */
 enum {

@@ -8,14 +8,16 @@
 
 #include "tests/harness/suite.h"
 
-/* {batch: [{i: 0}, {i: 1}, ..]}, each with a string of `fill` bytes. */
-static bson_t *reply_new(int n, int fill)
+/* {batch: [{i: 0}, {i: 1}, ..]}, each with a string of `fill` bytes.  Not one
+ * of bson_new, whose very bson_t would go with its contents. */
+static void reply_init(bson_t *reply, int n, int fill)
 {
-    bson_t *reply = bson_new(), array, document;
+    bson_t array, document;
     char text[64] = "", key[16];
 
     ck_assert_int_lt(fill, (int)sizeof text);
     memset(text, 'x', (size_t)fill);
+    bson_init(reply);
     BSON_APPEND_ARRAY_BEGIN(reply, "batch", &array);
     for (int i = 0; i < n; i++) {
         snprintf(key, sizeof key, "%d", i);
@@ -25,7 +27,6 @@ static bson_t *reply_new(int n, int fill)
         bson_append_document_end(&array, &document);
     }
     bson_append_array_end(reply, &array);
-    return reply;
 }
 
 static struct stf_documents *documents_of(bson_t *reply)
@@ -55,12 +56,14 @@ START_TEST(views_outlive_the_reply)
     static const struct {
         int n, fill;
     } sizes[] = {{0, 0}, {1, 0}, {2, 2}, {3, 10}, {200, 60}};
-    bson_t *reply = reply_new(sizes[_i].n, sizes[_i].fill);
-    struct stf_documents *d = documents_of(reply);
+    struct stf_documents *d;
+    bson_t reply;
 
+    reply_init(&reply, sizes[_i].n, sizes[_i].fill);
+    d = documents_of(&reply);
     ck_assert_ptr_nonnull(d);
-    ck_assert(bson_empty(reply)); /* its contents went over */
-    bson_destroy(reply);
+    ck_assert(bson_empty(&reply)); /* its contents went over */
+    bson_destroy(&reply);
     check_views(d, sizes[_i].n);
     stf_documents_unref(d);
 }
@@ -68,10 +71,12 @@ END_TEST
 
 START_TEST(the_last_reference_frees)
 {
-    bson_t *reply = reply_new(2, 5);
-    struct stf_documents *d = documents_of(reply);
+    struct stf_documents *d;
+    bson_t reply;
 
-    bson_destroy(reply);
+    reply_init(&reply, 2, 5);
+    d = documents_of(&reply);
+    bson_destroy(&reply);
     ck_assert_ptr_eq(stf_documents_ref(d), d);
     stf_documents_unref(d);
     check_views(d, 2);
@@ -95,16 +100,16 @@ static void check_refused(bson_t *reply)
 
 START_TEST(what_holds_another_thing_is_no_batch)
 {
-    bson_t *reply = bson_new(), array;
+    bson_t reply = BSON_INITIALIZER, array;
 
-    BSON_APPEND_ARRAY_BEGIN(reply, "batch", &array);
+    BSON_APPEND_ARRAY_BEGIN(&reply, "batch", &array);
     BSON_APPEND_INT32(&array, "0", 1);
-    bson_append_array_end(reply, &array);
-    check_refused(reply);
+    bson_append_array_end(&reply, &array);
+    check_refused(&reply);
 
-    reply = bson_new();
-    BSON_APPEND_INT32(reply, "batch", 1);
-    check_refused(reply);
+    bson_init(&reply);
+    BSON_APPEND_INT32(&reply, "batch", 1);
+    check_refused(&reply);
 }
 END_TEST
 
@@ -114,25 +119,27 @@ enum { TERMINATOR_FROM_END = 3 };
 
 START_TEST(a_document_without_its_terminator_is_none)
 {
-    bson_t *reply = reply_new(3, 5);
+    bson_t reply;
 
-    ((uint8_t *)bson_get_data(reply))[reply->len - TERMINATOR_FROM_END] = 1;
-    check_refused(reply);
+    reply_init(&reply, 3, 5);
+    ((uint8_t *)bson_get_data(&reply))[reply.len - TERMINATOR_FROM_END] = 1;
+    check_refused(&reply);
 }
 END_TEST
 
 START_TEST(an_array_that_breaks_off_is_none)
 {
-    bson_t *reply = reply_new(3, 5);
     bson_iter_t i, inner;
     uint8_t *type;
+    bson_t reply;
 
-    ck_assert(bson_iter_init_find(&i, reply, "batch"));
+    reply_init(&reply, 3, 5);
+    ck_assert(bson_iter_init_find(&i, &reply, "batch"));
     ck_assert(bson_iter_recurse(&i, &inner));
     ck_assert(bson_iter_next(&inner) && bson_iter_next(&inner));
     type = (uint8_t *)inner.raw + inner.type;
     *type = 0x42; /* no type of BSON: the walk ends in an error here */
-    check_refused(reply);
+    check_refused(&reply);
 }
 END_TEST
 
