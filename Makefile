@@ -114,6 +114,7 @@ LIBS_OUT     := build/libstator.so build/libstator.a
 CLI_OUT      := $(if $(CLI_SRC),build/stator)
 TESTS_OUT    := $(if $(FUT_TESTS_SRC),build/tests/check_futures) \
     $(if $(DB_TESTS_SRC),build/tests/check_stator) \
+    $(if $(TORTURE_SRC),build/tests/torture) \
     $(if $(wildcard tests/wire/main.c),build/tests/wire-server) \
     $(if $(SPEC_SRC),build/tests/spec_runner)
 EXAMPLES_OUT := $(patsubst docs/examples/%.c,build/docs/%,$(EXAMPLES))
@@ -125,7 +126,7 @@ VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 .PHONY: all run test check tests examples benches objects bench lint install
 .PHONY: coverage cover memcheck analyzed tidied
 .PHONY: uninstall setup clean distclean help FORCE
-.PHONY: verify verifiers torture fuzz soak
+.PHONY: verify verifiers torture faults fuzz soak
 
 all: $(LIBS_OUT) $(CLI_OUT) ; @:
 tests: $(TESTS_OUT) ; @:
@@ -169,6 +170,12 @@ fuzz:
 	$(Q)$(remake) CC=clang SAN= KIND=fuzz CFLAGS='-O1 -g $(FUZZED)' \
 	    build/fuzz/fuzz_guard
 	$(Q)tests/fuzz/run
+
+# Thirty faults, each injected for real, and the table of what came of them.
+faults:
+	$(Q)tools/setup test
+	$(Q)$(remake) build/tests/check_stator
+	$(Q)CK_RUN_SUITE=faults build/tests/check_stator
 
 # Every call of the library's own that can fail does so once, at each place.
 torture:
@@ -261,6 +268,7 @@ help:
 #:   bench      measure the library beside plain driver threads
 #:   verify     model-check the state machine of futures and operations
 #:   fuzz       feed replies of any kind to what guards the driver
+#:   faults     inject thirty faults, print the table of what came of them
 #:   torture    let every call that can fail fail once, at each place
 #:   soak       ten minutes of load, faults and cancels; is anything lost?
 #:   install    library, headers, stator.pc and the command line
@@ -331,9 +339,10 @@ build/tests/check_stator: $(call obj,$(DB_TESTS_SRC) $(LIB_SRC) \
 	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
 	    $(PACK_LIBS) $(UV_LIBS)
 
-# The library, with other names for what can fail: see tests/torture/fail.h.
-TORTURED := malloc calloc realloc aligned_alloc strdup free eventfd write \
-    pthread_create
+# The library, with other names for what can fail: see tests/torture/calls.h.
+TORTURED := malloc calloc realloc aligned_alloc strdup free eventfd write read \
+    pthread_create pthread_atfork socket connect fcntl poll getsockopt \
+    setsockopt getaddrinfo freeaddrinfo recv sendmsg
 
 $(OBJ)/tortured.o: $(call obj,$(LIB_SRC)) build/stamp/kind
 	$(Q)$(LD) -r -o $@ $(filter %.o,$^) && $(OBJCOPY) \

@@ -170,7 +170,8 @@ static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
         {
             bool is_other = op->want != STC_CLOSE || why == STC_BY_CLOSE;
 
-            if (!op->internal && is_other && !stc_op_is_settled(op)) {
+            if ((!op->internal || op->want == STC_PREFETCH) && is_other &&
+                !stc_op_is_settled(op)) {
                 found = op;
                 stc_op_ref(op);
                 break;

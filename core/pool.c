@@ -51,6 +51,8 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
             stc_reach_watch(&p->reach, pool, p->uri);
+            stc_network_read(&p->network, p->uri);
+            stc_network_install(&p->network, pool);
         }
         pthread_mutex_lock(&p->lock);
         p->pool = pool;
@@ -80,7 +82,7 @@ static struct stc_connection *make(struct stc_pool *p, bson_error_t *error)
         free(c);
         return NULL;
     }
-    if (cds_list_empty(&p->all)) /* now the driver has made up its URI */
+    if (p->uri == NULL && cds_list_empty(&p->all)) /* an adopted pool's */
         stc_network_read(&p->network, mongoc_client_get_uri(c->client));
     stc_transport_init(&c->transport, &p->network);
     stc_transport_install(&c->transport, c->client);
@@ -234,8 +236,10 @@ static void push_all(struct stc_pool *p, bool quick)
     last = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
     /* To reset it forgets the sessions, which else would be ended one by one
      * on a server that can not be reached. */
-    if (quick || !can_say_goodbye(last->client))
+    if (quick || !can_say_goodbye(last->client)) {
         mongoc_client_reset(last->client);
+        stc_transport_hang_up(&p->network.watch); /* they end sooner */
+    }
     cds_list_for_each_entry(c, &p->idle, in_idle)
         if (c != last)
             mongoc_client_pool_push(p->pool, c->client);
@@ -266,6 +270,7 @@ void stc_pool_destroy(struct stc_pool *p)
     if (p->uri != NULL)
         mongoc_uri_destroy(p->uri);
     stc_reach_destroy(&p->reach);
+    stc_network_destroy(&p->network);
     pthread_mutex_destroy(&p->opening);
     pthread_mutex_destroy(&p->lock);
 }

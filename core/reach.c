@@ -2,7 +2,6 @@
 /* core/reach.c - why no server is reached. */
 #include "core/reach.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,18 +86,15 @@ static void on_failed(const mongoc_apm_server_heartbeat_failed_t *event)
         mongoc_apm_server_heartbeat_failed_get_context(event);
     const mongoc_host_list_t *host =
         mongoc_apm_server_heartbeat_failed_get_host(event);
-    static const char plain[] = "the server speaks no TLS";
     bson_error_t error;
     bool is_plain;
 
     mongoc_apm_server_heartbeat_failed_get_error(event, &error);
     is_plain = is_worth_probing(r, error.message) && answers_plainly(r, host);
     pthread_mutex_lock(&r->lock);
-    /* What was found out once stays true until a greeting goes well. */
-    if (is_plain || strstr(r->why, plain) == NULL)
-        bson_snprintf(r->why, sizeof r->why, "%s: %s%s%s",
-                      host->host_and_port, error.message,
-                      is_plain ? ": " : "", is_plain ? plain : "");
+    r->is_plain = r->is_plain || is_plain;
+    bson_strncpy(r->host, host->host_and_port, sizeof r->host);
+    bson_strncpy(r->message, error.message, sizeof r->message);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -108,8 +104,9 @@ static void on_succeeded(const mongoc_apm_server_heartbeat_succeeded_t *event)
         mongoc_apm_server_heartbeat_succeeded_get_context(event);
 
     pthread_mutex_lock(&r->lock);
-    r->why[0] = '\0';
+    r->message[0] = '\0';
     r->was_probed = false;
+    r->is_plain = false;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -138,16 +135,24 @@ void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
 
 /* ---- told -------------------------------------------------------- */
 
+static const char *plainly(const struct stc_reach *r)
+{
+    return r->is_plain ? ": the server speaks no TLS" : "";
+}
+
 void stc_reach_explain(struct stc_reach *r, bson_error_t *error)
 {
-    size_t n = strlen(error->message);
+    size_t n = strlen(error->message), room = sizeof error->message - n;
+    char *end = error->message + n;
 
     if (error->domain != MONGOC_ERROR_SERVER_SELECTION)
         return;
     pthread_mutex_lock(&r->lock);
-    if (r->why[0] != '\0')
-        snprintf(error->message + n, sizeof error->message - n, ": %s",
-                 r->why);
+    if (r->message[0] != '\0' && strstr(error->message, r->message) != NULL)
+        bson_snprintf(end, room, "%s", plainly(r)); /* the driver tells it */
+    else if (r->message[0] != '\0')
+        bson_snprintf(end, room, ": %s: %s%s", r->host, r->message,
+                      plainly(r));
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -156,10 +161,11 @@ bool stc_reach_why(struct stc_reach *r, const char *what, bson_error_t *error)
     bool is_known;
 
     pthread_mutex_lock(&r->lock);
-    is_known = r->why[0] != '\0';
+    is_known = r->message[0] != '\0';
     if (is_known)
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED,
-                       "%s: no server is reached: %s", what, r->why);
+                       "%s: no server is reached: %s: %s%s", what, r->host,
+                       r->message, plainly(r));
     pthread_mutex_unlock(&r->lock);
     return is_known;
 }

@@ -22,7 +22,9 @@ struct stc_reach {
     pthread_mutex_t lock;
     bool wants_tls;
     bool was_probed; /* since a server was reached */
-    char why[320];   /* "" when the last greeting went well */
+    bool is_plain;   /* the probe found a server without TLS */
+    char host[80];
+    char message[320]; /* "" when the last greeting went well */
 };
 
 void stc_reach_init(struct stc_reach *r, stator_client_t *client);

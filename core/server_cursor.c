@@ -45,7 +45,7 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
 
 /* How the command that opens the cursor is run: a list knows no read concern
  * and asks the primary; a pipeline with $out or $merge is a write. */
-enum manner { READS, LISTS, WRITES };
+enum manner { READS, LISTS, WRITES, WRITES_AS_READS };
 
 static enum manner manner_of(const struct stc_call *call,
                              const struct stc_verb *verb)
@@ -55,9 +55,41 @@ static enum manner manner_of(const struct stc_call *call,
     return verb == &stc_verb_find ? READS : LISTS;
 }
 
+/* Since 5.0 (wire version 13) a secondary takes $out and $merge, and the
+ * driver sends them where the reads go; before, to the primary. */
+static bool takes_writes(const mongoc_server_description_t *server)
+{
+    const bson_t *hello = mongoc_server_description_hello_response(server);
+    bson_iter_t i;
+
+    return bson_iter_init_find(&i, hello, "maxWireVersion") &&
+           bson_iter_as_int64(&i) >= 13;
+}
+
+/* `*manner` becomes WRITES_AS_READS where the read preference holds. */
+static mongoc_server_description_t *select_server(struct stc_call *call,
+                                                  enum manner *manner)
+{
+    bson_error_t *error = &call->result->error;
+    mongoc_server_description_t *server;
+
+    if (*manner == WRITES && call->read_prefs != NULL) {
+        server = mongoc_client_select_server(call->client, false,
+                                             call->read_prefs, error);
+        if (server == NULL || takes_writes(server)) {
+            *manner = WRITES_AS_READS;
+            return server;
+        }
+        mongoc_server_description_destroy(server);
+    }
+    return mongoc_client_select_server(
+        call->client, *manner != READS,
+        *manner == READS ? call->read_prefs : NULL, error);
+}
+
 /* The find's server has to be known to send the getMore there. */
 static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
-                          enum manner manner, bson_t *opts)
+                          enum manner *manner, bson_t *opts)
 {
     mongoc_server_description_t *server;
     bson_iter_t i;
@@ -66,9 +98,7 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
         s->server_id = (uint32_t)bson_iter_as_int64(&i);
         return true;
     }
-    server = mongoc_client_select_server(
-        call->client, manner != READS,
-        manner == READS ? call->read_prefs : NULL, &call->result->error);
+    server = select_server(call, manner);
     if (server == NULL)
         return false;
     s->server_id = mongoc_server_description_id(server);
@@ -190,6 +220,9 @@ static bool run_first(struct stc_call *call, enum manner manner,
         return mongoc_client_write_command_with_opts(call->client, db,
                                                      command, opts, reply,
                                                      error);
+    if (manner == WRITES_AS_READS)
+        return mongoc_client_command_with_opts(
+            call->client, db, command, call->read_prefs, opts, reply, error);
     if (call->collection != NULL)
         return mongoc_collection_read_command_with_opts(
             call->collection, command, call->read_prefs, opts, reply, error);
@@ -234,7 +267,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
         BSON_APPEND_INT32(&command, "maxTimeMS", call->max_time_ms);
     if (ok)
         ok = keep_for_more(s, &call->opts, call->result) &&
-             choose_server(s, call, manner, &opts);
+             choose_server(s, call, &manner, &opts);
     if (ok)
         begin_session(s, call, &opts);
     if (ok) {

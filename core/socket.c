@@ -45,8 +45,8 @@ static int limit(struct stc_socket *s, int option, int64_t *told,
         if (t.tv_usec > 999999)
             t.tv_usec = 999999;
     }
-    setsockopt(s->fd, SOL_SOCKET, option, &t, sizeof t);
-    *told = left;
+    if (setsockopt(s->fd, SOL_SOCKET, option, &t, sizeof t) == 0)
+        *told = left;
     return 0;
 }
 

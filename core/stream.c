@@ -27,8 +27,10 @@ static struct stc_stream *stream_of(mongoc_stream_t *stream)
 
 static ssize_t fail(struct stc_stream *s, int error, const char *flaw)
 {
-    s->transport->flaw = flaw;
-    s->transport->is_refusal = error == EPROTO;
+    if (!stc_transport_is_watch(s->transport)) { /* T8 */
+        s->transport->flaw = flaw;
+        s->transport->is_refusal = error == EPROTO;
+    }
     s->timed_out = error == ETIMEDOUT;
     (void)stc_transport_disarm(s->transport);
     errno = error;
@@ -68,7 +70,8 @@ static int64_t deadline_of(const struct stc_stream *s, int32_t timeout_ms)
 {
     int32_t connect_ms = s->transport->network->connect_ms;
 
-    if (!s->guard.is_ours && connect_ms < timeout_ms)
+    if (!s->guard.is_ours && connect_ms < timeout_ms &&
+        !stc_transport_is_watch(s->transport))
         timeout_ms = connect_ms;
     return stf_deadline_after_ms(limit(s->transport, timeout_ms));
 }
@@ -110,6 +113,7 @@ static ssize_t stream_writev(mongoc_stream_t *stream, mongoc_iovec_t *iov,
     forget_reply(s);
     if (!stc_guard_request(&s->guard, iov, n))
         return fail(s, EINVAL, "what the driver sends is no message");
+    s->is_greeted = s->guard.is_ours = s->is_greeted || s->guard.is_ours;
     if (s->n_in != 0) /* S3 */
         return refuse(s, "more came than was asked for");
     if (s->guard.is_ours) {
@@ -153,6 +157,11 @@ static ssize_t receive(struct stc_stream *s, size_t n)
         void *to = s->in + s->n_in;
         size_t room = s->room_in - s->n_in;
         ssize_t got;
+
+        /* A monitor polls the socket for its next message: what has been read
+         * already would not be seen there. */
+        if (stc_transport_is_watch(s->transport))
+            room = n - s->n_in;
 
         if (s->inner == &s->socket->stream)
             got = stc_socket_receive(s->socket, to, room, s->deadline);
@@ -209,9 +218,10 @@ static ssize_t stream_readv(mongoc_stream_t *stream, mongoc_iovec_t *iov,
     ssize_t all = 0;
 
     (void)min_bytes;
-    (void)timeout_ms; /* S4 */
     if (s->n_out == 0) {
         forget_reply(s);
+        if (s->guard.is_streaming) /* nothing was written for this one */
+            s->deadline = s->socket->until = deadline_of(s, timeout_ms);
         if (receive_reply(s) != 0)
             return -1;
     }
@@ -360,6 +370,11 @@ mongoc_stream_t *stc_stream_initiate(const mongoc_uri_t *uri,
     int fd;
 
     (void)uri; /* the network has read it */
+    if (stc_transport_is_watch(t) && stc_transport_is_cut(t)) {
+        bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_CONNECT,
+                       "the client is closed");
+        return NULL;
+    }
     atomic_fetch_add(&n->dials, 1);
     fd = stc_dial(n->client, host, stf_deadline_after_ms(connect_ms), error);
     if (fd < 0)

@@ -13,7 +13,7 @@
  *     the next command, before a byte of it is written.
  * S4  One deadline for a command and its whole reply, however slowly bytes
  *     drip: the driver's socketTimeoutMS; connectTimeoutMS for what it says
- *     on its own account; GOODBYE_MS at most for what nobody waits for, such
+ *     on its own account, its monitors' own time-outs for theirs; GOODBYE_MS at most for what nobody waits for, such
  *     as killCursors after the user has gone, or a greeting after a cut. */
 #ifndef STC_STREAM_H
 #define STC_STREAM_H
@@ -41,6 +41,7 @@ struct stc_stream {
     size_t n_out;
     size_t taken; /* the length of that reply in `in` */
     bool timed_out;
+    bool is_greeted; /* a command of ours has gone out: no greeting follows */
 };
 
 /* A mongoc_stream_initiator_t; `transport` is a struct stc_transport. */

@@ -44,6 +44,12 @@ void stc_network_init(struct stc_network *n, stator_client_t *client,
 {
     n->client = client;
     atomic_init(&n->is_ours, wanted);
+    stc_transport_init(&n->watch, n);
+}
+
+void stc_network_destroy(struct stc_network *n)
+{
+    stc_transport_destroy(&n->watch);
 }
 
 static const char *text(const mongoc_uri_t *uri, const char *key)
@@ -95,6 +101,26 @@ void stc_transport_install(struct stc_transport *t, mongoc_client_t *client)
 #else
     if (atomic_load(&t->network->is_ours))
         mongoc_client_set_stream_initiator(client, stc_stream_initiate, t);
+#endif
+}
+
+#if !MONGOC_CHECK_VERSION(2, 0, 0)
+/* Exported by the driver, in no header of it, and gone from later ones. */
+extern void _mongoc_client_pool_set_stream_initiator(
+    mongoc_client_pool_t *pool, mongoc_stream_initiator_t initiator,
+    void *context) __attribute__((weak)); /* NOLINT: the driver's name */
+#endif
+
+void stc_network_install(struct stc_network *n, mongoc_client_pool_t *pool)
+{
+#if MONGOC_CHECK_VERSION(2, 0, 0)
+    (void)n;
+    (void)pool;
+#else
+    if (atomic_load(&n->is_ours) &&
+        _mongoc_client_pool_set_stream_initiator != NULL)
+        _mongoc_client_pool_set_stream_initiator(pool, stc_stream_initiate,
+                                                 &n->watch);
 #endif
 }
 
@@ -234,7 +260,8 @@ bool stc_transport_is_attended(struct stc_transport *t)
     bool is_attended;
 
     pthread_mutex_lock(&t->lock);
-    is_attended = t->op != NULL && !t->is_cut;
+    is_attended = stc_transport_is_watch(t) ||
+                  (t->op != NULL && !t->is_cut);
     pthread_mutex_unlock(&t->lock);
     return is_attended;
 }

@@ -24,7 +24,10 @@
  * T6  A descriptor is closed under `lock`, after it has left `fd` and
  *     `streams`: no shutdown can reach a number that is another's by now.
  * T7  A transport lives as long as the client's memory, so a canceller may
- *     hold on to one whose operation has ended. */
+ *     hold on to one whose operation has ended.
+ * T8  The driver's monitors have streams of ours as well, so that no greeting
+ *     reaches it unread.  They share one transport, which never has an
+ *     operation; of that they touch only what stands below `lock`. */
 #ifndef STC_TRANSPORT_H
 #define STC_TRANSPORT_H
 
@@ -36,20 +39,9 @@
 
 #include "core/core.h"
 
+struct stc_network;
 struct stc_op;
 struct stc_stream;
-
-/* What all transports of a client share. */
-struct stc_network {
-    stator_client_t *client;
-    atomic_bool is_ours; /* false: the driver's own streams are used */
-    bool use_tls;
-    mongoc_ssl_opt_t tls; /* its strings are the URI's */
-    int32_t connect_ms;
-    atomic_llong dials;    /* attempts to connect */
-    atomic_llong cuts;     /* operations cut while on the wire */
-    atomic_llong refusals; /* replies that could not be trusted */
-};
 
 struct stc_transport {
     struct stc_network *network;
@@ -67,8 +59,22 @@ struct stc_transport {
     uint8_t lsid[16];
 };
 
+/* What all transports of a client share. */
+struct stc_network {
+    stator_client_t *client;
+    atomic_bool is_ours; /* false: the driver's own streams are used */
+    bool use_tls;
+    mongoc_ssl_opt_t tls; /* its strings are the URI's */
+    int32_t connect_ms;
+    struct stc_transport watch; /* of all the driver's monitors: T8 */
+    atomic_llong dials;    /* attempts to connect */
+    atomic_llong cuts;     /* operations cut while on the wire */
+    atomic_llong refusals; /* replies that could not be trusted */
+};
+
 void stc_network_init(struct stc_network *n, stator_client_t *client,
                       bool wanted);
+void stc_network_destroy(struct stc_network *n);
 /* Before the first connection: the options of `uri`, which must outlive the
  * last. */
 void stc_network_read(struct stc_network *n, const mongoc_uri_t *uri);
@@ -77,6 +83,8 @@ void stc_transport_init(struct stc_transport *t, struct stc_network *n);
 void stc_transport_destroy(struct stc_transport *t);
 /* Let all new connections of `client` be ours.  Before its first use. */
 void stc_transport_install(struct stc_transport *t, mongoc_client_t *client);
+/* Likewise those of the pool's monitors.  Before its first client. */
+void stc_network_install(struct stc_network *n, mongoc_client_pool_t *pool);
 
 /* ---- an operation ------------------------------------------------ */
 
@@ -105,7 +113,13 @@ void stc_transport_enter(struct stc_transport *t, struct stc_stream *s);
 void stc_transport_leave(struct stc_transport *t, struct stc_stream *s);
 /* Must a failure look like a time-out? */
 bool stc_transport_is_cut(struct stc_transport *t);
-/* Is what is said now part of an operation that has not been cut? */
+/* Is it the monitors'? */
+static inline bool stc_transport_is_watch(const struct stc_transport *t)
+{
+    return t == &t->network->watch;
+}
+/* Does anybody wait for what is said now: an operation that has not been
+ * cut, or a monitor? */
 bool stc_transport_is_attended(struct stc_transport *t);
 
 #endif /* STC_TRANSPORT_H */

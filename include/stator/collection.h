@@ -97,7 +97,8 @@ stator_collection_find(
     const bson_t *opts);
 
 /* A cursor over the result of `pipeline`: an array, or {"pipeline": [..]}.
- * $out and $merge run with the first future, always on the primary, and give
+ * $out and $merge run with the first future, where reads go if that server
+ * has wire version 13 (5.0), else on the primary, and give
  * no document.
  *
  * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
