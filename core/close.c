@@ -66,12 +66,14 @@ bool stc_close_is_quick(stator_client_t *client)
  * the program has one to tell. */
 static void describe_site(const void *site, char *text, size_t size)
 {
-    /* A return address: what was called stands before it. */
-    const char *call = (const char *)site - 1, *file;
+    const char *call, *file;
     Dl_info in;
 
     text[0] = '\0';
-    if (site == NULL || dladdr(call, &in) == 0 || in.dli_fname == NULL)
+    if (site == NULL)
+        return;
+    call = (const char *)site - 1; /* a return address: behind the call */
+    if (dladdr(call, &in) == 0 || in.dli_fname == NULL)
         return;
     file = strrchr(in.dli_fname, '/');
     snprintf(text, size, "%s+0x%zx%s%s%s",

@@ -105,10 +105,11 @@ void stc_transport_install(struct stc_transport *t, mongoc_client_t *client)
 }
 
 #if !MONGOC_CHECK_VERSION(2, 0, 0)
-/* Exported by the driver, in no header of it, and gone from later ones. */
+/* Exported by the driver, in no header of it, and gone from later ones.
+ * NOLINTNEXTLINE(bugprone-reserved-identifier): the name is the driver's */
 extern void _mongoc_client_pool_set_stream_initiator(
     mongoc_client_pool_t *pool, mongoc_stream_initiator_t initiator,
-    void *context) __attribute__((weak)); /* NOLINT: the driver's name */
+    void *context) __attribute__((weak));
 #endif
 
 void stc_network_install(struct stc_network *n, mongoc_client_pool_t *pool)
