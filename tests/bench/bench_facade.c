@@ -77,6 +77,8 @@ static void log_to_stderr(mongoc_log_level_t level, const char *domain,
                           const char *message, void *arg)
 {
     (void)arg;
+    if (level >= MONGOC_LOG_LEVEL_DEBUG) /* one line for each connection */
+        return;
     fprintf(stderr, "%s: %s: %s\n", mongoc_log_level_str(level), domain,
             message);
 }
