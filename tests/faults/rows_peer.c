@@ -57,7 +57,7 @@ static void ask_a_void(const char *uri, const char *why)
 
     fault_within("15/13053 after the selection's 400 ms +", ask_once, &slow,
                  200000);
-    cause = strstr(slow.error.message, "]: ");
+    cause = strstr(slow.error.message, ": [");
     ck_assert_msg(strstr(slow.error.message, why) != NULL, "%s",
                   slow.error.message);
     fault_saw("\"%.90s\"", cause == NULL ? why : cause + 3);
@@ -79,7 +79,7 @@ START_TEST(row_2_connection_refused)
     snprintf(uri, sizeof uri,
              "mongodb://127.0.0.1:%d/?serverSelectionTimeoutMS=400",
              ntohs(address.sin_port));
-    ask_a_void(uri, "Failed to connect to target host");
+    ask_a_void(uri, "Connection refused");
     close(fd);
     lib_forget();
     fault_end();
