@@ -287,6 +287,7 @@ help:
 #:   MONGODB_URI=         a server of yours; else mongod, else the embedded one
 #:   FUZZ_SECONDS=60      how long fuzz goes on
 #:   SOAK_SECONDS=600     how long a soak lasts (in the tests: 60)
+#:   TORTURE_STRIDE=1     fail each n-th call of the network (in the tests 12)
 #:   CK_RUN_SUITE=future  one suite; CK_RUN_CASE, CK_FORK, CK_VERBOSITY likewise
 
 # ── the library ─────────────────────────────────────────────────────────────

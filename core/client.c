@@ -174,7 +174,8 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
              config->name, config->number[STC_QUEUE_LIMIT]);
     snprintf(client->note_closed, sizeof client->note_closed,
              "client \"%s\" is closed", config->name);
-    stc_network_init(&client->pool.network, client, !config->driver_streams);
+    stc_network_init(&client->pool.network, client, !config->driver_streams,
+                     pool != NULL);
     client->pool.stops_server = config->kill_abandoned;
     stc_pool_init(&client->pool, client, uri, pool,
                   config->number[STC_MAX_CONNECTIONS],
@@ -277,7 +278,8 @@ void stc_client_release(stator_client_t *client)
         return;
     if (stc_client_is_inherited(client))
         return;
-    stc_pool_destroy(&client->pool);
+    if (!stc_pool_destroy(&client->pool))
+        return;
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
     pthread_mutex_destroy(&client->lock);

@@ -12,8 +12,9 @@
  *                 keeper: steps of close.c        workers end
  *
  * L1  `lock` guards what stands below it, and is held for a few
- *     instructions only.  Order of locks: client, cursor, queue; keeper and
- *     pool are leaves.  No future is settled with one held.
+ *     instructions only.  Order of locks: client, cursor, queue; pool,
+ *     transport; keeper and reach are leaves.  No future is settled with one
+ *     held.
  * L2  Everything accepted settles: what is admitted is counted in `queued`
  *     until it is taken, and the workers are not stopped before that count
  *     is 0 and no connection is lent. */

@@ -51,7 +51,8 @@ static void append_transport(stator_client_t *client, bson_t *out)
     bson_t one;
 
     BSON_APPEND_DOCUMENT_BEGIN(out, "transport", &one);
-    BSON_APPEND_UTF8(&one, "kind", atomic_load(&n->is_ours) ? "stator" : "driver");
+    BSON_APPEND_UTF8(&one, "kind",
+                     atomic_load(&n->is_ours) ? "stator" : "driver");
     BSON_APPEND_INT64(&one, "dials", atomic_load(&n->dials));
     BSON_APPEND_INT64(&one, "lookups", atomic_load(&client->lookups));
     BSON_APPEND_INT64(&one, "cuts", atomic_load(&n->cuts));

@@ -135,6 +135,12 @@ static bool cut(struct stc_op *op)
     return t != NULL && !stc_transport_cut(t, op);
 }
 
+/* By a worker that has gone on to the driver. */
+static bool was_begun(struct stc_op *op)
+{
+    return STF_LOAD(&op->transport, acquire) != NULL;
+}
+
 /* Its time was up while the driver looked for a server: say what is known of
  * that, if there is memory for it. */
 static struct stf_result *late_result(struct stc_op *op, const char *note)
@@ -174,16 +180,16 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
                           "the client was closed while it was running"},
     };
     stator_future_t *f = stc_op_future(op);
-    bool was_queued, not_sent;
+    bool not_sent;
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    was_queued = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
-    not_sent = was_queued || cut(op);
+    not_sent = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
+    not_sent = not_sent || cut(op);
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
-    if (why == STC_BY_DEADLINE && not_sent && !was_queued)
+    if (why == STC_BY_DEADLINE && not_sent && was_begun(op))
         f->result = late_result(op, f->note);
     stf_finish(f, ends[why].final);
     return true;

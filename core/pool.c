@@ -23,9 +23,10 @@ void stc_pool_init(struct stc_pool *p, stator_client_t *client,
     p->pool = pool;
     p->max = max;
     p->reserved = reserved;
-    if (pool != NULL) {
+    if (pool != NULL)
         mongoc_client_pool_max_size(pool, (uint32_t)max);
-    }
+    if (uri != NULL)
+        stc_network_read(&p->network, uri);
 }
 
 void stc_pool_resize(struct stc_pool *p, int max, int reserved)
@@ -51,7 +52,6 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
             stc_reach_watch(&p->reach, pool, p->uri);
-            stc_network_read(&p->network, p->uri);
             stc_network_install(&p->network, pool);
         }
         pthread_mutex_lock(&p->lock);
@@ -85,8 +85,19 @@ static struct stc_connection *make(struct stc_pool *p, bson_error_t *error)
     if (p->uri == NULL && cds_list_empty(&p->all)) /* an adopted pool's */
         stc_network_read(&p->network, mongoc_client_get_uri(c->client));
     stc_transport_init(&c->transport, &p->network);
-    stc_transport_install(&c->transport, c->client);
+    c->is_new = true;
     cds_list_add(&c->in_all, &p->all);
+    return c;
+}
+
+/* Without lock: the driver tells its log of it, which may be the user's
+ * code. */
+static struct stc_connection *ready(struct stc_connection *c)
+{
+    if (c != NULL && c->is_new)
+        stc_transport_install(&c->transport, c->client);
+    if (c != NULL)
+        c->is_new = false;
     return c;
 }
 
@@ -115,7 +126,7 @@ struct stc_connection *stc_pool_take(struct stc_pool *p, bson_error_t *error)
     pthread_mutex_lock(&p->lock);
     c = pop(p, error);
     pthread_mutex_unlock(&p->lock);
-    return c;
+    return ready(c);
 }
 
 struct stc_connection *stc_pool_take_spare(struct stc_pool *p)
@@ -129,7 +140,7 @@ struct stc_connection *stc_pool_take_spare(struct stc_pool *p)
     if (c != NULL)
         atomic_fetch_add(&p->leases, 1);
     pthread_mutex_unlock(&p->lock);
-    return c;
+    return ready(c);
 }
 
 static void aim_at_nothing(struct stc_connection *c)
@@ -175,22 +186,50 @@ void stc_pool_hang_up(struct stc_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
+/* The server of that name; 0: it is not to be reached now. */
+static uint32_t server_at(mongoc_client_t *client, const char *host)
 {
-    bson_t command = BSON_INITIALIZER, list, one;
+    size_t n = 0;
+    uint32_t id = 0;
+    mongoc_server_description_t **all =
+        mongoc_client_get_server_descriptions(client, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(mongoc_server_description_type(all[i]), "Unknown") != 0 &&
+            strcmp(mongoc_server_description_host(all[i])->host_and_port,
+                   host) == 0)
+            id = mongoc_server_description_id(all[i]);
+    mongoc_server_descriptions_destroy_all(all, n);
+    return id;
+}
+
+static void kill_session(const struct stc_connection *c, uint32_t server)
+{
+    bson_t command = BSON_INITIALIZER, opts = BSON_INITIALIZER, list, one;
     bson_error_t error;
 
-    if (p->stops_server && c->transport.has_lsid) {
-        BSON_APPEND_ARRAY_BEGIN(&command, "killSessions", &list);
-        bson_append_document_begin(&list, "0", 1, &one);
-        BSON_APPEND_BINARY(&one, "id", BSON_SUBTYPE_UUID, c->transport.lsid,
-                           sizeof c->transport.lsid);
-        bson_append_document_end(&list, &one);
-        bson_append_array_end(&command, &list);
-        mongoc_client_command_simple(c->client, "admin", &command, NULL, NULL,
-                                     &error);
-    }
+    BSON_APPEND_ARRAY_BEGIN(&command, "killSessions", &list);
+    bson_append_document_begin(&list, "0", 1, &one);
+    BSON_APPEND_BINARY(&one, "id", BSON_SUBTYPE_UUID, c->transport.lsid,
+                       sizeof c->transport.lsid);
+    bson_append_document_end(&list, &one);
+    bson_append_array_end(&command, &list);
+    /* Named, it need not be selected, which could take long. */
+    BSON_APPEND_INT32(&opts, "serverId", (int32_t)server);
+    mongoc_client_command_with_opts(c->client, "admin", &command, NULL, &opts,
+                                    NULL, &error);
     bson_destroy(&command);
+    bson_destroy(&opts);
+}
+
+void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
+{
+    uint32_t server = 0;
+
+    if (p->stops_server && c->transport.has_lsid)
+        server = server_at(c->client, c->transport.lsid_host);
+    if (server != 0)
+        kill_session(c, server);
 }
 
 /* ---- the end ----------------------------------------------------- */
@@ -214,11 +253,15 @@ static bool knows_a_server(mongoc_client_t *client)
 static bool can_say_goodbye(mongoc_client_t *client)
 {
     bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
+    /* As the driver itself, when it ends the sessions. */
+    mongoc_read_prefs_t *any =
+        mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
     bson_error_t error;
     bool ok = knows_a_server(client) &&
-              mongoc_client_command_simple(client, "admin", ping, NULL, NULL,
+              mongoc_client_command_simple(client, "admin", ping, any, NULL,
                                            &error);
 
+    mongoc_read_prefs_destroy(any);
     bson_destroy(ping);
     return ok;
 }
@@ -229,8 +272,10 @@ static void push_all(struct stc_pool *p, bool quick)
     struct stc_connection *c, *last;
     bson_error_t error;
 
+    pthread_mutex_lock(&p->lock); /* the keeper may be hanging up */
     if (cds_list_empty(&p->idle) && (c = make(p, &error)) != NULL)
         cds_list_add(&c->in_idle, &p->idle);
+    pthread_mutex_unlock(&p->lock);
     if (cds_list_empty(&p->idle))
         return;
     last = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
@@ -252,16 +297,18 @@ void stc_pool_close(struct stc_pool *p, bool quick)
     if (p->pool != NULL && atomic_load(&p->out) == 0) {
         push_all(p, quick);
         mongoc_client_pool_destroy(p->pool);
+        pthread_mutex_lock(&p->lock);
         p->pool = NULL;
+        pthread_mutex_unlock(&p->lock);
     }
 }
 
-void stc_pool_destroy(struct stc_pool *p)
+bool stc_pool_destroy(struct stc_pool *p)
 {
     struct stc_connection *c, *next;
 
     if (p->pool != NULL && atomic_load(&p->out) != 0)
-        return; /* a driver client that is left as it is may use it */
+        return false;
     cds_list_for_each_entry_safe(c, next, &p->all, in_all)
     {
         stc_transport_destroy(&c->transport);
@@ -273,6 +320,7 @@ void stc_pool_destroy(struct stc_pool *p)
     stc_network_destroy(&p->network);
     pthread_mutex_destroy(&p->opening);
     pthread_mutex_destroy(&p->lock);
+    return true;
 }
 
 void stc_connection_aim(struct stc_connection *c, struct stc_target *target)

@@ -32,6 +32,7 @@ struct stc_target;
 struct stc_connection {
     mongoc_client_t *client;
     struct stc_transport transport;
+    bool is_new; /* its streams are not ours yet */
     struct cds_list_head in_all;  /* the pool's, under its lock */
     struct cds_list_head in_idle; /* likewise */
     /* What was used last stays checked out: fetching it costs as much as a
@@ -62,7 +63,8 @@ void stc_pool_init(struct stc_pool *p, stator_client_t *client,
                    mongoc_uri_t *uri, mongoc_client_pool_t *pool, int max,
                    int reserved);
 /* After the close, with the client's memory. */
-void stc_pool_destroy(struct stc_pool *p);
+/* False: a driver client is still out, and all of it is left as it is. */
+bool stc_pool_destroy(struct stc_pool *p);
 /* The numbers of a new configuration. */
 void stc_pool_resize(struct stc_pool *p, int max, int reserved);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/reach.c - why no server is reached. */
+/* core/reach.c - why a server is not reached. */
 #include "core/reach.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "core/socket.h"
 #include "futures/base.h"
 
-enum { PROBE_MS = 1000 };
+enum { PROBE_MS = 500 };
 
 /* ---- does it answer without TLS? --------------------------------- */
 
@@ -66,7 +66,9 @@ static bool answers_plainly(struct stc_reach *r,
 /* ---- what the monitors say --------------------------------------- */
 
 /* OpenSSL names what is wrong with a certificate, and nothing else. */
-static bool is_worth_probing(struct stc_reach *r, const char *message)
+static bool is_worth_probing(struct stc_reach *r,
+                             const mongoc_host_list_t *host,
+                             const char *message)
 {
     bool worth;
 
@@ -74,8 +76,11 @@ static bool is_worth_probing(struct stc_reach *r, const char *message)
         strstr(message, "certificate") != NULL)
         return false;
     pthread_mutex_lock(&r->lock);
-    worth = !r->was_probed;
-    r->was_probed = true;
+    worth = strcmp(r->probed, host->host_and_port) != 0;
+    if (worth) {
+        bson_strncpy(r->probed, host->host_and_port, sizeof r->probed);
+        r->is_plain = false;
+    }
     pthread_mutex_unlock(&r->lock);
     return worth;
 }
@@ -90,7 +95,9 @@ static void on_failed(const mongoc_apm_server_heartbeat_failed_t *event)
     bool is_plain;
 
     mongoc_apm_server_heartbeat_failed_get_error(event, &error);
-    is_plain = is_worth_probing(r, error.message) && answers_plainly(r, host);
+    /* The driver's other monitors wait meanwhile; PROBE_MS at most. */
+    is_plain = is_worth_probing(r, host, error.message) &&
+               answers_plainly(r, host);
     pthread_mutex_lock(&r->lock);
     r->is_plain = r->is_plain || is_plain;
     bson_strncpy(r->host, host->host_and_port, sizeof r->host);
@@ -103,10 +110,14 @@ static void on_succeeded(const mongoc_apm_server_heartbeat_succeeded_t *event)
     struct stc_reach *r =
         mongoc_apm_server_heartbeat_succeeded_get_context(event);
 
+    const char *host =
+        mongoc_apm_server_heartbeat_succeeded_get_host(event)->host_and_port;
+
     pthread_mutex_lock(&r->lock);
-    r->message[0] = '\0';
-    r->was_probed = false;
-    r->is_plain = false;
+    if (strcmp(r->host, host) == 0)
+        r->message[0] = '\0';
+    if (strcmp(r->probed, host) == 0)
+        r->probed[0] = '\0';
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -137,7 +148,9 @@ void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
 
 static const char *plainly(const struct stc_reach *r)
 {
-    return r->is_plain ? ": the server speaks no TLS" : "";
+    return r->is_plain && strcmp(r->probed, r->host) == 0
+               ? ": the server speaks no TLS"
+               : "";
 }
 
 void stc_reach_explain(struct stc_reach *r, bson_error_t *error)
@@ -164,8 +177,8 @@ bool stc_reach_why(struct stc_reach *r, const char *what, bson_error_t *error)
     is_known = r->message[0] != '\0';
     if (is_known)
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED,
-                       "%s: no server is reached: %s: %s%s", what, r->host,
-                       r->message, plainly(r));
+                       "%s; not reached: %s: %s%s", what, r->host, r->message,
+                       plainly(r));
     pthread_mutex_unlock(&r->lock);
     return is_known;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/reach.h - why no server is reached: what the driver's monitors said
+/* core/reach.h - why a server is not reached: what the driver's monitors said
  * last.
  *
  * The driver keeps its monitors' errors to itself until a server selection
@@ -21,10 +21,13 @@ struct stc_reach {
     stator_client_t *client;
     pthread_mutex_t lock;
     bool wants_tls;
-    bool was_probed; /* since a server was reached */
-    bool is_plain;   /* the probe found a server without TLS */
-    char host[80];
-    char message[320]; /* "" when the last greeting went well */
+    /* The last greeting that failed, and its server; "" when one there has
+     * gone well since. */
+    char host[BSON_HOST_NAME_MAX + 7];
+    char message[320];
+    /* Asked without TLS, once until a greeting goes well there. */
+    char probed[BSON_HOST_NAME_MAX + 7];
+    bool is_plain; /* and it answered */
 };
 
 void stc_reach_init(struct stc_reach *r, stator_client_t *client);

@@ -24,6 +24,16 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* The other way to wait, should the kernel take no time limit. */
+static void wait_ready(int fd, int option, int64_t deadline)
+{
+    struct pollfd p = {.fd = fd,
+                       .events = option == SO_RCVTIMEO ? POLLIN : POLLOUT};
+
+    while (poll(&p, 1, stf_poll_timeout(deadline)) < 0 && errno == EINTR)
+        continue;
+}
+
 /* Let a call block for what is left until `deadline`, or for less if that is
  * what the kernel has been told before.  Answers the flag for the call: do
  * not block, when nothing is left. */
@@ -45,14 +55,16 @@ static int limit(struct stc_socket *s, int option, int64_t *told,
         if (t.tv_usec > 999999)
             t.tv_usec = 999999;
     }
-    if (setsockopt(s->fd, SOL_SOCKET, option, &t, sizeof t) == 0)
-        *told = left;
+    if (setsockopt(s->fd, SOL_SOCKET, option, &t, sizeof t) != 0) {
+        wait_ready(s->fd, option, deadline);
+        return MSG_DONTWAIT;
+    }
+    *told = left;
     return 0;
 }
 
 /* After a call that failed: is it to be made again? */
-static bool again(struct stc_socket *s, int flags, int64_t *told,
-                  int64_t deadline)
+static bool again(struct stc_socket *s, int64_t *told, int64_t deadline)
 {
     if (errno == EINTR)
         return true;
@@ -61,7 +73,7 @@ static bool again(struct stc_socket *s, int flags, int64_t *told,
         return false;
     }
     *told = 0; /* it was for an earlier call, or is over now */
-    if (flags == 0 && !stf_is_late(deadline))
+    if (!stf_is_late(deadline))
         return true;
     s->error = errno = ETIMEDOUT;
     return false;
@@ -77,7 +89,7 @@ ssize_t stc_socket_receive(struct stc_socket *s, void *bytes, size_t n,
     do {
         flags = limit(s, SO_RCVTIMEO, &s->receive_ns, deadline);
         got = recv(s->fd, bytes, n, flags);
-    } while (got < 0 && again(s, flags, &s->receive_ns, deadline));
+    } while (got < 0 && again(s, &s->receive_ns, deadline));
     if (got == 0)
         s->error = 0;
     return got;
@@ -93,7 +105,7 @@ static ssize_t send_some(struct stc_socket *s, mongoc_iovec_t *iov, size_t n,
     do {
         flags = limit(s, SO_SNDTIMEO, &s->send_ns, deadline);
         sent = sendmsg(s->fd, &m, flags | MSG_NOSIGNAL);
-    } while (sent < 0 && again(s, flags, &s->send_ns, deadline));
+    } while (sent < 0 && again(s, &s->send_ns, deadline));
     return sent;
 }
 

@@ -125,8 +125,11 @@ struct trip {
 };
 
 /* What the server was at is lost, and so is the place in the results. */
-static void after_cut(struct stc_cursor *c, struct stc_connection *connection)
+static void after_cut(struct stc_cursor *c, struct stc_connection *connection,
+                      stator_outcome_t outcome)
 {
+    if (outcome == STATOR_NOT_SENT)
+        return; /* what the driver says is the cause */
     bson_set_error(&c->failure_room->error, STATOR_ERROR_DOMAIN,
                    STATOR_ERROR_CANCELLED,
                    "cursor: an earlier request was given up while the server "
@@ -169,7 +172,7 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     was_cut = stc_transport_end(&connection->transport, op);
     stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     if (was_cut && !t.ok)
-        after_cut(c, connection);
+        after_cut(c, connection, t.outcome);
     if (t.ok && c->server.id != 0) {
         if (c->server.connection == NULL)
             keep(w, c);

@@ -55,6 +55,7 @@ static ssize_t fail_as_socket(struct stc_stream *s, bool is_end)
 static ssize_t refuse(struct stc_stream *s, const char *flaw)
 {
     atomic_fetch_add(&s->transport->network->refusals, 1);
+    s->is_broken = true;
     return fail(s, EPROTO, flaw);
 }
 
@@ -81,8 +82,10 @@ static void note_session(struct stc_stream *s)
     struct stc_transport *t = s->transport;
 
     t->has_lsid = s->guard.has_lsid;
-    if (t->has_lsid)
-        memcpy(t->lsid, s->guard.lsid, sizeof t->lsid);
+    if (!t->has_lsid)
+        return;
+    memcpy(t->lsid, s->guard.lsid, sizeof t->lsid);
+    memcpy(t->lsid_host, s->host, sizeof t->lsid_host);
 }
 
 static void forget_reply(struct stc_stream *s)
@@ -114,7 +117,7 @@ static ssize_t stream_writev(mongoc_stream_t *stream, mongoc_iovec_t *iov,
     if (!stc_guard_request(&s->guard, iov, n))
         return fail(s, EINVAL, "what the driver sends is no message");
     s->is_greeted = s->guard.is_ours = s->is_greeted || s->guard.is_ours;
-    if (s->n_in != 0) /* S3 */
+    if (s->n_in != 0 || s->is_broken) /* S3 */
         return refuse(s, "more came than was asked for");
     if (s->guard.is_ours) {
         if (!stc_transport_arm(t, s->socket->fd))
@@ -180,7 +183,7 @@ static ssize_t receive_reply(struct stc_stream *s)
     const char *flaw;
     uint32_t length, plain_length;
 
-    if (!s->guard.awaits_reply)
+    if (!s->guard.awaits_reply || s->is_broken)
         return refuse(s, "no request awaits it");
     if (receive(s, STC_GUARD_HEADER) != 0)
         return -1;
@@ -220,7 +223,9 @@ static ssize_t stream_readv(mongoc_stream_t *stream, mongoc_iovec_t *iov,
     (void)min_bytes;
     if (s->n_out == 0) {
         forget_reply(s);
-        if (s->guard.is_streaming) /* nothing was written for this one */
+        /* A monitor's answer may come much later than its question, and for
+         * the next ones of a stream there is none. */
+        if (stc_transport_is_watch(s->transport))
             s->deadline = s->socket->until = deadline_of(s, timeout_ms);
         if (receive_reply(s) != 0)
             return -1;
@@ -328,7 +333,8 @@ static mongoc_stream_t *begin_tls(const struct stc_network *n,
 
 static struct stc_stream *stream_new(struct stc_transport *t,
                                      struct stc_socket *socket,
-                                     mongoc_stream_t *inner)
+                                     mongoc_stream_t *inner,
+                                     const mongoc_host_list_t *host)
 {
     struct stc_stream *s = calloc(1, sizeof *s);
 
@@ -353,6 +359,7 @@ static struct stc_stream *stream_new(struct stc_transport *t,
     s->transport = t;
     s->socket = socket;
     s->inner = inner;
+    bson_strncpy(s->host, host->host_and_port, sizeof s->host);
     stc_transport_enter(t, s);
     return s;
 }
@@ -370,12 +377,15 @@ mongoc_stream_t *stc_stream_initiate(const mongoc_uri_t *uri,
     int fd;
 
     (void)uri; /* the network has read it */
-    if (stc_transport_is_watch(t) && stc_transport_is_cut(t)) {
+    if (stc_transport_is_hung_up(t)) {
         bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_CONNECT,
                        "the client is closed");
         return NULL;
     }
-    atomic_fetch_add(&n->dials, 1);
+    if (!stc_transport_is_watch(t)) {
+        t->flaw = NULL; /* of a connection before this one */
+        atomic_fetch_add(&n->dials, 1);
+    }
     fd = stc_dial(n->client, host, stf_deadline_after_ms(connect_ms), error);
     if (fd < 0)
         return NULL;
@@ -388,6 +398,6 @@ mongoc_stream_t *stc_stream_initiate(const mongoc_uri_t *uri,
         if (inner == NULL)
             return NULL;
     }
-    s = stream_new(t, socket, inner);
+    s = stream_new(t, socket, inner, host);
     return s == NULL ? no_memory(error) : &s->stream;
 }

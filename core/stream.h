@@ -31,6 +31,7 @@ struct stc_stream {
     mongoc_stream_t stream; /* first */
     struct stc_transport *transport;
     struct cds_list_head node; /* in the transport, under its lock */
+    char host[BSON_HOST_NAME_MAX + 7]; /* with its port */
     struct stc_socket *socket;
     mongoc_stream_t *inner; /* TLS, or the socket itself */
     struct stc_guard guard;
@@ -42,6 +43,7 @@ struct stc_stream {
     size_t n_out;
     size_t taken; /* the length of that reply in `in` */
     bool timed_out;
+    bool is_broken; /* by a reply that was refused */
     bool is_greeted; /* a command of ours has gone out: no greeting follows */
 };
 

@@ -9,6 +9,8 @@
 #include "core/op.h"
 #include "core/stream.h"
 
+enum { CONNECT_MS = 10000 }; /* the driver's default */
+
 /* ---- what all share ---------------------------------------------- */
 
 static bool flag(const mongoc_uri_t *uri, const char *key, bool otherwise)
@@ -40,9 +42,10 @@ static bool needs_drivers(const mongoc_uri_t *uri)
 }
 
 void stc_network_init(struct stc_network *n, stator_client_t *client,
-                      bool wanted)
+                      bool wanted, bool is_adopted)
 {
     n->client = client;
+    n->is_adopted = is_adopted;
     atomic_init(&n->is_ours, wanted);
     stc_transport_init(&n->watch, n);
 }
@@ -64,7 +67,9 @@ void stc_network_read(struct stc_network *n, const mongoc_uri_t *uri)
     if (needs_drivers(uri))
         atomic_store(&n->is_ours, false);
     n->connect_ms = mongoc_uri_get_option_as_int32(
-        uri, MONGOC_URI_CONNECTTIMEOUTMS, 10000);
+        uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
+    if (n->connect_ms <= 0) /* the driver takes it, and never connects */
+        n->connect_ms = CONNECT_MS;
     n->use_tls = mongoc_uri_get_tls(uri) ||
                  has_mechanism(uri, "MONGODB-X509");
     n->tls = (mongoc_ssl_opt_t){
@@ -158,7 +163,7 @@ bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op)
     pthread_mutex_lock(&t->lock);
     if (t->op == op && atomic_load(&t->network->is_ours)) {
         t->is_cut = true;
-        maybe_sent = t->was_sent;
+        maybe_sent = t->was_sent || t->network->is_adopted;
         if (t->fd >= 0) {
             shutdown(t->fd, SHUT_RDWR);
             atomic_fetch_add(&t->network->cuts, 1);
@@ -177,7 +182,9 @@ enum stc_sent stc_transport_sent(struct stc_transport *t)
     pthread_mutex_lock(&t->lock);
     was_sent = t->was_sent;
     pthread_mutex_unlock(&t->lock);
-    return was_sent ? STC_SENT_SOMETHING : STC_SENT_NOTHING;
+    if (was_sent)
+        return STC_SENT_SOMETHING;
+    return t->network->is_adopted ? STC_SENT_UNKNOWN : STC_SENT_NOTHING;
 }
 
 void stc_transport_hang_up(struct stc_transport *t)
@@ -244,6 +251,16 @@ void stc_transport_leave(struct stc_transport *t, struct stc_stream *s)
     if (t->fd == s->socket->fd)
         t->fd = -1;
     pthread_mutex_unlock(&t->lock);
+}
+
+bool stc_transport_is_hung_up(struct stc_transport *t)
+{
+    bool is_hung_up;
+
+    pthread_mutex_lock(&t->lock);
+    is_hung_up = t->is_hung_up;
+    pthread_mutex_unlock(&t->lock);
+    return is_hung_up;
 }
 
 bool stc_transport_is_cut(struct stc_transport *t)

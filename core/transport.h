@@ -57,12 +57,14 @@ struct stc_transport {
     bool is_refusal;  /* the flaw is a reply's: a text of guard.h */
     bool has_lsid;    /* the session of a command without an answer */
     uint8_t lsid[16];
+    char lsid_host[BSON_HOST_NAME_MAX + 7]; /* and where it went */
 };
 
 /* What all transports of a client share. */
 struct stc_network {
     stator_client_t *client;
     atomic_bool is_ours; /* false: the driver's own streams are used */
+    bool is_adopted;     /* clients may have connections from before */
     bool use_tls;
     mongoc_ssl_opt_t tls; /* its strings are the URI's */
     int32_t connect_ms;
@@ -73,7 +75,7 @@ struct stc_network {
 };
 
 void stc_network_init(struct stc_network *n, stator_client_t *client,
-                      bool wanted);
+                      bool wanted, bool is_adopted);
 void stc_network_destroy(struct stc_network *n);
 /* Before the first connection: the options of `uri`, which must outlive the
  * last. */
@@ -111,6 +113,7 @@ bool stc_transport_arm(struct stc_transport *t, int fd);
 bool stc_transport_disarm(struct stc_transport *t);
 void stc_transport_enter(struct stc_transport *t, struct stc_stream *s);
 void stc_transport_leave(struct stc_transport *t, struct stc_stream *s);
+bool stc_transport_is_hung_up(struct stc_transport *t);
 /* Must a failure look like a time-out? */
 bool stc_transport_is_cut(struct stc_transport *t);
 /* Is it the monitors'? */

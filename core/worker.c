@@ -102,7 +102,7 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     was_cut = stc_transport_end(transport, op);
     stc_views_close(&views);
     settle(op, ok, outcome, result);
-    if (was_cut)
+    if (was_cut && !stc_close_is_quick(w->client))
         stc_pool_stop_server(&w->client->pool, w->connection);
 }
 

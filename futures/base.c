@@ -10,6 +10,7 @@
 
 static atomic_uint generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool is_watching; /* false: no memory for a handler of forks */
 static _Thread_local struct stf_thread this_thread;
 
 int64_t stf_deadline_after_ms(int64_t timeout_ms)
@@ -46,12 +47,14 @@ static void in_child(void)
 
 static void watch_forks(void)
 {
-    (void)pthread_atfork(NULL, NULL, in_child);
+    is_watching = pthread_atfork(NULL, NULL, in_child) == 0;
 }
 
 uint32_t stf_generation(void)
 {
     pthread_once(&once, watch_forks);
+    if (!is_watching) /* a child has another number too, if asked for it */
+        return (uint32_t)getpid();
     return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 

@@ -18,7 +18,7 @@
  *                                           operations accepted and not yet
  *                                           taken by a worker
  *   queuePolicy     STATOR_QUEUE_POLICY     "reject"    "reject", "block"
- *   watchers        STATOR_WATCHERS         4           0 to 1024 threads
+ *   watchers        STATOR_WATCHERS         4           0 to 1024 connections
  *   name            STATOR_NAME             "stator"    1 to 64 bytes; the
  *                                           threads bear its first 8
  *   transport       STATOR_TRANSPORT        "stator"    "stator", "driver"
@@ -46,8 +46,9 @@
  *
  * `abandoned`: what becomes, on the server, of a command that was cut.
  * "leave": what the server does when a client disconnects.  "kill": the
- * worker sends killSessions for the command's session, which ends whatever
- * runs in it; it waits for that for 2 s at most.
+ * worker sends killSessions for the command's session to the server that has
+ * it, if that is still reached; it waits for each step of that for 2 s at
+ * most.
  *
  * An unknown key or a wrong type is an error that names it.
  * waitQueueTimeoutMS of the URI is ignored: nobody waits for a connection.
@@ -106,9 +107,10 @@ stator_client_new(const char *uri, const bson_t *opts, bson_error_t *error);
 /* A client on a pool that you have set up the driver's own way (TLS, APM,
  * encryption).  No client of it may be out, and nobody may pop from it any
  * more.  Its error API is set to version 2.  It keeps the driver's own
- * streams, unless `opts` say {"transport": "stator"}: a running operation that
- * is cancelled settles at once, but its worker is free only when the server
- * has answered, or socketTimeoutMS has struck.
+ * streams, unless `opts` say {"transport": "stator"}, which holds for the
+ * connections that it has not made yet.  With the driver's streams a running
+ * operation that is cancelled settles at once, but its worker is free only
+ * when the server has answered, or socketTimeoutMS has struck.
  *
  * Thread: any.
  * Owns: takes `pool`, unless it fails; copies `opts` (NULL: none).

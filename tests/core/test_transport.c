@@ -85,7 +85,7 @@ START_TEST(a_late_cut_is_for_its_own_operation)
     int pair[2];
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    stc_network_init(&network, s->client, true);
+    stc_network_init(&network, s->client, true, false);
     stc_transport_init(&t, &network);
     stc_transport_begin(&t, &first);
     ck_assert(stc_transport_arm(&t, pair[0]));

@@ -7,6 +7,21 @@
 
 /* ---- an adopted pool ---------------------------------------------------- */
 
+/* The user's own pool has had a connection. */
+static void use(mongoc_client_pool_t *pool)
+{
+    mongoc_client_t *client = mongoc_client_pool_pop(pool);
+    bson_error_t error;
+
+    ck_assert_msg(mongoc_client_command_simple(client, "admin",
+                                               J("{'ping': 1}"), NULL, NULL,
+                                               &error),
+                  "%s", error.message);
+    mongoc_client_pool_push(pool, client);
+}
+
+static bool is_used; /* the pool of the next adopted_with */
+
 static scene_t *adopted_with(const char *opts, const char *extra,
                              mongoc_apm_callbacks_t *callbacks)
 {
@@ -24,6 +39,8 @@ static scene_t *adopted_with(const char *opts, const char *extra,
     ck_assert_ptr_nonnull(pool);
     if (callbacks != NULL)
         mongoc_client_pool_set_apm_callbacks(pool, callbacks, NULL);
+    if (is_used)
+        use(pool);
     s->client = stator_client_new_from_pool(pool, J("%s", opts), &error);
     ck_assert_msg(s->client != NULL, "%s", error.message);
     s->things = stator_client_get_collection(s->client, "core", "things");
@@ -172,6 +189,26 @@ START_TEST(some_options_need_the_drivers_streams)
 }
 END_TEST
 
+/* Its connections from before have the driver's streams, where nobody knows
+ * what was sent. */
+START_TEST(a_pool_that_was_used_never_says_not_sent)
+{
+    scene_t *s;
+    stator_future_t *f;
+
+    is_used = true;
+    s = adopted("{'workers': 1, 'transport': 'stator'}", NULL);
+    wire_rule_add(s->server, &(wire_rule_t){.command = "insert",
+                                            .gate = s->gate});
+    f = lend(stator_collection_insert_one(s->things, J("{}"), NULL));
+    ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
+    ck_assert(stator_future_cancel(f));
+    ck_cancelled(f, STATOR_MAYBE_SENT);
+    wire_gate_open(s->gate);
+    scene_free(s);
+}
+END_TEST
+
 SUITE(core_transport_driver)
 {
     tcase_add_loop_test(tc, an_operation_that_was_answered_is_not_cut, 0, 3);
@@ -179,5 +216,6 @@ SUITE(core_transport_driver)
     tcase_add_test(tc, the_drivers_streams_can_be_asked_for);
     tcase_add_loop_test(tc, an_adopted_pool_can_be_cut_if_asked_for, 0,
                         CUT_KINDS);
+    tcase_add_test(tc, a_pool_that_was_used_never_says_not_sent);
     tcase_add_loop_test(tc, some_options_need_the_drivers_streams, 0, 2);
 }

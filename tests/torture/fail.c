@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fail.c - counts the fallible calls, fails the n-th, takes stock after. */
+/* fail.c - lets the n-th call fail, n = 1, 2, .., and takes stock after. */
 #include "tests/torture/fail.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
+#include <mongoc/mongoc.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,137 +20,41 @@ enum {
     PATIENCE_MS = 20000
 };
 
-extern const char __executable_start;
-
-static atomic_long calls, fail_at, live;
-static atomic_bool onward, fired;
-static _Atomic(uintptr_t) place; /* of the first call that failed */
+static enum calls_kind kind;
+static int way;
+static bool onward;
+static long at;
+static atomic_bool broke;
 static const char *subject = "";
-static int patience = 1;
-
-/* ---- what fails --------------------------------------------------------- */
-
-static bool fails(const void *from)
-{
-    long at = atomic_load(&fail_at);
-    long n = atomic_fetch_add(&calls, 1) + 1;
-
-    if (at == 0 || n < at || (n > at && !atomic_load(&onward)))
-        return false;
-    if (!atomic_exchange(&fired, true))
-        atomic_store(&place,
-                     (uintptr_t)from - (uintptr_t)&__executable_start);
-    return true;
-}
-
-#define FAILS() fails(__builtin_return_address(0))
-
-static void *made(void *block)
-{
-    if (block != NULL)
-        atomic_fetch_add(&live, 1);
-    return block;
-}
-
-static void *no_memory(void)
-{
-    errno = ENOMEM;
-    return NULL;
-}
-
-void *torture_malloc(size_t size)
-{
-    return FAILS() ? no_memory() : made(malloc(size));
-}
-
-void *torture_calloc(size_t n, size_t size)
-{
-    return FAILS() ? no_memory() : made(calloc(n, size));
-}
-
-void *torture_aligned_alloc(size_t align, size_t size)
-{
-    return FAILS() ? no_memory() : made(aligned_alloc(align, size));
-}
-
-void *torture_realloc(void *block, size_t size)
-{
-    bool is_new = block == NULL;
-    void *moved;
-
-    if (FAILS())
-        return no_memory();
-    moved = realloc(block, size);
-    return is_new ? made(moved) : moved;
-}
-
-void torture_free(void *block)
-{
-    if (block != NULL)
-        atomic_fetch_sub(&live, 1);
-    free(block);
-}
-
-char *torture_strdup(const char *text);
-int torture_eventfd(unsigned value, int flags);
-ssize_t torture_write(int fd, const void *bytes, size_t size);
-int torture_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                           void *(*fn)(void *), void *arg);
-
-char *torture_strdup(const char *text)
-{
-    return FAILS() ? no_memory() : made(strdup(text));
-}
-
-int torture_eventfd(unsigned value, int flags)
-{
-    if (FAILS()) {
-        errno = EMFILE;
-        return -1;
-    }
-    return eventfd(value, flags);
-}
-
-/* Never twice in a row: who is interrupted for ever may try for ever. */
-ssize_t torture_write(int fd, const void *bytes, size_t size)
-{
-    static _Thread_local bool interrupted;
-
-    if (!interrupted && FAILS()) {
-        interrupted = true;
-        errno = EINTR;
-        return -1;
-    }
-    interrupted = false;
-    return write(fd, bytes, size);
-}
-
-int torture_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                           void *(*fn)(void *), void *arg)
-{
-    return FAILS() ? EAGAIN : pthread_create(thread, attr, fn, arg);
-}
+static int patience = 1, stride = 1;
 
 /* ---- the sweep ---------------------------------------------------------- */
 
+/* Hiccups are no reason. */
 bool torture_fired(void)
 {
-    return atomic_load(&fired);
+    return calls_fired() && kind != CALLS_HICCUPS;
 }
 
 bool torture_is_spent(void)
 {
-    return torture_fired() && !atomic_load(&onward);
+    return calls_fired() && (!onward || kind == CALLS_HICCUPS);
+}
+
+bool torture_broke_a_connection(void)
+{
+    return atomic_load(&broke) || (calls_fired() && kind == CALLS_NETWORK);
 }
 
 const char *torture_where(void)
 {
-    static char text[200];
+    static const char *const kinds[] = {"", "network ", "hiccup "};
+    static char text[300];
 
-    snprintf(text, sizeof text, "%s: call %ld%s %s, at +0x%lx", subject,
-             atomic_load(&fail_at), atomic_load(&onward) ? " onward" : "",
-             torture_fired() ? "failed" : "not reached",
-             (unsigned long)atomic_load(&place));
+    snprintf(text, sizeof text, "%s: %scall %ld%s, way %d, %s%s", subject,
+             kinds[kind], at, onward ? " onward" : "", way,
+             calls_fired() ? "failed: " : "not reached",
+             calls_fired() ? calls_what() : "");
     return text;
 }
 
@@ -185,9 +87,9 @@ static void await_blocks(long before)
 {
     const struct timespec nap = {.tv_nsec = 200000};
 
-    for (int i = 0; atomic_load(&live) != before; i++) {
-        ck_assert_msg(i < 5 * PATIENCE_MS * patience,
-                      "%ld blocks leaked; %s", atomic_load(&live) - before,
+    for (int i = 0; calls_live() != before; i++) {
+        ck_assert_msg(i < 2 * PATIENCE_MS * patience,
+                      "%ld blocks leaked; %s", calls_live() - before,
                       torture_where());
         nanosleep(&nap, NULL);
     }
@@ -209,43 +111,60 @@ static void await_fds(int before)
 /* Answers whether the n-th call was reached. */
 static bool try(torture_fn *scenario, long n)
 {
-    long before = atomic_load(&live);
+    long before = calls_live();
 
-    atomic_store(&fired, false);
-    atomic_store(&place, 0);
-    atomic_store(&calls, 0);
-    atomic_store(&fail_at, n);
+    at = n;
+    atomic_store(&broke, false);
+    calls_begin(kind, way, n, onward);
     alarm((unsigned)(RUN_SECONDS * patience));
     scenario();
     await_blocks(before);
     alarm(0);
-    return torture_fired();
+    return calls_fired();
+}
+
+/* Hiccups for ever: a reply may come in any number of pieces. */
+static long after(long n)
+{
+    if (kind == CALLS_HICCUPS && onward)
+        return 2 * n;
+    return n + (kind == CALLS_RESOURCES ? 1 : stride);
 }
 
 static long sweep(torture_fn *scenario)
 {
-    long n = 1, last = 0;
+    long reached = 0;
 
-    for (int dry = 0; dry < DRY_RUNS; n++) {
-        ck_assert_msg(n < CALLS_MAX, "%s: endless", subject);
-        if (try(scenario, n)) {
-            last = n;
-            dry = 0;
-        } else {
-            dry++;
+    for (int on = 0; on < 2; on++) {
+        long dry = 0;
+
+        onward = on == 1;
+        for (long n = 1 + (way + on) % stride; dry < DRY_RUNS; n = after(n)) {
+            ck_assert_msg(n < CALLS_MAX, "%s: endless", subject);
+            if (try(scenario, n)) {
+                reached++;
+                dry = 0;
+            } else {
+                dry++;
+            }
         }
     }
-    return last;
+    return reached;
+}
+
+static int one_or_more(const char *variable)
+{
+    const char *value = getenv(variable);
+    int number = value == NULL ? 1 : (int)strtol(value, NULL, 10);
+
+    return number < 1 ? 1 : number;
 }
 
 static void get_ready(const char *name)
 {
-    const char *factor = getenv("CK_TIMEOUT_MULTIPLIER");
-
     subject = name;
-    patience = factor == NULL ? 1 : (int)strtol(factor, NULL, 10);
-    if (patience < 1)
-        patience = 1;
+    patience = one_or_more("CK_TIMEOUT_MULTIPLIER");
+    stride = one_or_more("TORTURE_STRIDE");
     signal(SIGALRM, tell);
 #ifndef __SANITIZE_ADDRESS__
     signal(SIGSEGV, tell);
@@ -253,24 +172,40 @@ static void get_ready(const char *name)
 #endif
 }
 
-void torture_sweep_named(const char *name, torture_fn *scenario)
+static void sweep_all(const char *name, torture_fn *scenario, bool network)
 {
+    static const int ways[] = {1, 2, CALLS_WAYS};
+    long runs[CALLS_HICCUPS + 1] = {0};
     int fds;
-    long once;
 
     get_ready(name);
+    kind = network ? CALLS_NETWORK : CALLS_RESOURCES;
     try(scenario, 0); /* all works, and what is made once is there */
     fds = count_fds();
-    atomic_store(&onward, false);
-    once = sweep(scenario);
-    ck_assert_msg(once > 0, "%s: no call of the library was counted", name);
-    atomic_store(&onward, true);
-    printf("    torture: %-24s %4ld calls failed once, %4ld onward\n", name,
-           once, sweep(scenario));
-    fflush(stdout);
-    atomic_store(&onward, false);
-    atomic_store(&fail_at, 0);
+    do {
+        for (way = 0; way < ways[kind]; way++)
+            runs[kind] += sweep(scenario);
+        ck_assert_msg(runs[kind] > 0, "%s: no call was counted", name);
+    } while (network && ++kind <= CALLS_HICCUPS);
+    kind = CALLS_RESOURCES;
+    calls_begin(kind, 0, 0, false);
     await_fds(fds);
+    if (network)
+        printf("    torture: %-24s %5ld network calls failed, %5ld hiccups\n",
+               name, runs[CALLS_NETWORK], runs[CALLS_HICCUPS]);
+    else
+        printf("    torture: %-24s %5ld calls failed\n", name, runs[kind]);
+    fflush(stdout);
+}
+
+void torture_sweep_named(const char *name, torture_fn *scenario)
+{
+    sweep_all(name, scenario, false);
+}
+
+void torture_sweep_network_named(const char *name, torture_fn *scenario)
+{
+    sweep_all(name, scenario, true);
 }
 
 /* ---- what must come of it ----------------------------------------------- */
@@ -283,12 +218,18 @@ static bool judge(stator_future_t *f)
         return true;
     OK(stator_future_error(f, &error));
     ck_assert_msg(torture_fired(), "%s; %s", error.message, torture_where());
-    ck_assert_msg(error.domain == STATOR_ERROR_DOMAIN &&
-                      error.code == STATOR_ERROR_MEMORY,
+    OK(stator_future_poll(f) == STATOR_FUTURE_FAILED);
+    if (error.domain == STATOR_ERROR_DOMAIN &&
+        error.code == STATOR_ERROR_MEMORY) {
+        OK(stator_future_origin(f) == STATOR_ORIGIN_STATOR);
+        return false;
+    }
+    atomic_store(&broke, true);
+    ck_assert_msg((error.domain == MONGOC_ERROR_STREAM ||
+                   error.domain == MONGOC_ERROR_SERVER_SELECTION) &&
+                      calls_explain(error.message),
                   "%u/%u %s; %s", error.domain, error.code, error.message,
                   torture_where());
-    OK(stator_future_poll(f) == STATOR_FUTURE_FAILED);
-    OK(stator_future_origin(f) == STATOR_ORIGIN_STATOR);
     return false;
 }
 

@@ -6,26 +6,45 @@
 #include <stator/stator.h>
 #include <stdint.h>
 
-/* torture.things has STAGE_DOCUMENTS; finds on torture.held wait at a gate. */
-enum { STAGE_DOCUMENTS = 10 };
+#include "tests/torture/fail.h"
 
-void stage_open(void);
-void stage_shut(void);
+/* torture.things has STAGE_DOCUMENTS; finds on torture.held wait at a gate;
+ * what torture.packed answers is compressed. */
+enum { STAGE_DOCUMENTS = 10 };
 
 typedef void stage_fn(stator_client_t *client);
 
-/* Make a client, run `scenario`, see that the client has taken no harm, close
- * it: it names what leaked, so nothing, or the cursor that was left open.  No
+typedef struct stage {
+    const char *name;
+    stage_fn *scenario;
+    const char *opts;  /* of the client, as JSON; NULL: two workers */
+    const char *query; /* of the URI, further options */
+    bool by_name;      /* the server's host is a name to be looked up */
+    bool is_deaf;      /* the server can not be talked to as the query says */
+    bool at_monitors;  /* the calls of the driver's monitors fail */
+    bool from_pool;    /* the client adopts a pool */
+    bool is_offline;   /* few calls of the network's are reached, or none */
+    bool leaks;        /* a cursor, for the close to name */
+    bool leaves_open;  /* a cursor, at the server */
+} stage_t;
+
+/* Sweep it: make a client, run the scenario, see that the client has taken no
+ * harm, close it: it names what leaked, so nothing, or what was left open.  No
  * client: see that it was for the right reason. */
-void stage_client(stage_fn *scenario, bool leaves_a_cursor);
+void stage_perform(const stage_t *stage);
+/* The same, while the network fails. */
+void stage_perform_network(const stage_t *stage);
 
 /* Until that find is at the gate, or has settled for want of memory. */
 void stage_wait_held_or_settled(stator_future_t *find);
 void stage_let_go(void);
 
-/* Until the server has no cursor open. */
-void stage_wait_no_cursors(void);
 /* How many commands of that name have come in. */
 int64_t stage_count(const char *command);
+
+/* torture.`name` */
+stator_collection_t *stage_collection(stator_client_t *client,
+                                      const char *name);
+stator_future_t *stage_find_one(stator_client_t *client, const char *name);
 
 #endif /* STATOR_TESTS_TORTURE_STAGE_H */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_torture_client.c - a client, while calls of the library fail.  One wire
  * server serves all runs of a sweep; each run has a client of its own. */
-#include <stator/stator.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-#include "tests/torture/fail.h"
 #include "tests/torture/stage.h"
 
 static void starts_and_ends(stator_client_t *client)
@@ -32,8 +33,7 @@ static void resizes(stator_client_t *client)
 static void writes(stator_client_t *client)
 {
     enum { N = 12 }; /* more than the views that need no memory */
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "things");
+    stator_collection_t *c = stage_collection(client, "things");
     bson_t *document = BCON_NEW("a", BCON_INT32(1));
     bson_t *set = BCON_NEW("$set", "{", "a", BCON_INT32(2), "}");
     bson_t *model = BCON_NEW("insertOne", "{", "document", "{", "}", "}");
@@ -60,8 +60,7 @@ static void writes(stator_client_t *client)
 /* NOT_SENT is a promise: the server never saw it. */
 static void outcomes(stator_client_t *client)
 {
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "things");
+    stator_collection_t *c = stage_collection(client, "things");
     bson_t document = BSON_INITIALIZER;
     int64_t inserts = stage_count("insert"), finds;
     stator_future_t *f = stator_collection_insert_one(c, &document, NULL);
@@ -83,8 +82,7 @@ static void outcomes(stator_client_t *client)
 
 static void reads(stator_client_t *client)
 {
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "things");
+    stator_collection_t *c = stage_collection(client, "things");
     bson_t *opts = BCON_NEW("timeoutMS", BCON_INT32(600000), "priority",
                             "high", "readPreference", "{", "mode",
                             "secondaryPreferred", "}");
@@ -148,72 +146,125 @@ static void runs(stator_client_t *client)
     stator_promise_unref(kept);
 }
 
-static void cancels(stator_client_t *client)
+static void databases(stator_client_t *client)
 {
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "held");
-    stator_future_t *f[3];
+    stator_database_t *db = stator_client_get_database(client, "torture");
+    bson_t *opts = BCON_NEW("readConcern", "{", "level", "local", "}");
+    bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
+    bson_error_t error = {0};
+    stator_database_t *other = stator_database_with_opts(db, opts, &error);
+    stator_collection_t *c;
+    stator_cursor_t *cursor;
 
-    for (int i = 0; i < 3; i++)
-        f[i] = stator_collection_find_one(c, NULL, NULL);
-    stage_wait_held_or_settled(f[0]);
-    for (int i = 0; i < 3; i++) {
-        if (!stator_future_cancel(f[i]))
-            settles(f[i]);
-        stator_future_unref(f[i]);
-    }
-    stage_let_go();
+    if (other == NULL)
+        OK(torture_fired() && error.domain == STATOR_ERROR_DOMAIN &&
+           error.code == STATOR_ERROR_MEMORY);
+    else
+        settles_take(stator_database_read_command(other, ping, NULL));
+    c = stator_database_get_collection(db, "things");
+    settles_take(stator_collection_find_one(c, NULL, NULL));
+    settles_take(stator_database_command(db, ping, NULL));
+    settles_take(stator_database_list_collection_names(db, NULL));
+    settles_take(stator_database_has_collection(db, "things", NULL));
+    settles_take(stator_database_create_collection(db, "more", NULL));
+    cursor = stator_database_list_collections(db, NULL);
+    settles_take(stator_cursor_to_list(cursor, 0));
+    stator_cursor_unref(cursor);
+    settles_take(stator_database_drop(db, NULL));
     stator_collection_unref(c);
-}
-
-static void closes_hard(stator_client_t *client)
-{
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "held");
-    stator_future_t *f = stator_collection_find_one(c, NULL, NULL);
-    bson_t *opts = BCON_NEW("mode", "cancel", "timeoutMS", BCON_INT32(5000));
-    stator_future_t *over;
-
-    stage_wait_held_or_settled(f);
-    over = stator_client_close(client, opts);
-    stage_let_go();
-    settles_take(over);
-    OK(stator_future_wait(f, 10000) == 0);
-    stator_future_unref(f);
-    stator_collection_unref(c);
+    stator_database_unref(other);
+    stator_database_unref(db);
     bson_destroy(opts);
+    bson_destroy(ping);
 }
 
-#define SWEEP(scenario)                                                        \
-    static void scenario##_run(void)                                           \
-    {                                                                          \
-        stage_client(scenario, false);                                            \
-    }                                                                          \
-    START_TEST(scenario##_under_torture)                                       \
-    {                                                                          \
-        stage_open();                                                          \
-        torture_sweep_named(#scenario, scenario##_run);                        \
-        stage_shut();                                                          \
-    }                                                                          \
-    END_TEST
+static void packed_replies(stator_client_t *client)
+{
+    for (int i = 0; i < 2; i++) {
+        stator_future_t *f = stage_find_one(client, "packed");
 
-SWEEP(starts_and_ends)
-SWEEP(resizes)
-SWEEP(writes)
-SWEEP(reads)
-SWEEP(outcomes)
-SWEEP(runs)
-SWEEP(cancels)
-SWEEP(closes_hard)
+        if (settles(f))
+            OK(stator_future_document(f) != NULL);
+        stator_future_unref(f);
+    }
+}
+
+/* One worker, one place: the third waits for it, on this thread. */
+static void full_queue(stator_client_t *client)
+{
+    bson_t *soon = BCON_NEW("timeoutMS", BCON_INT32(5));
+    stator_future_t *held = stage_find_one(client, "held");
+    stator_future_t *queued, *late, *room;
+
+    stage_wait_held_or_settled(held);
+    queued = stage_find_one(client, "things");
+    late = stator_client_ping(client, soon);
+    room = stator_client_room(client);
+    OK(stator_future_wait(late, 20000) == 0); /* as it may */
+    stage_let_go();
+    settles_take(room);
+    settles_take(queued);
+    settles_take(held);
+    stator_future_unref(late);
+    bson_destroy(soon);
+}
+
+static const stage_t stages[] = {
+    {.name = "starts and ends", starts_and_ends, .is_offline = true},
+    {.name = "resizes", resizes},
+    {.name = "writes", writes},
+    {.name = "reads", reads},
+    {.name = "outcomes", outcomes},
+    {.name = "runs", runs},
+    {.name = "databases", databases},
+    {.name = "packed replies", packed_replies},
+    {.name = "a host by its name", reads, .by_name = true},
+    {.name = "full queue", full_queue,
+     .opts = "{\"workers\": 1, \"queueLimit\": 1, "
+             "\"queuePolicy\": \"block\"}"},
+    {.name = "from a pool", outcomes, .from_pool = true,
+     .is_offline = true}, /* the driver's own streams */
+    {.name = "from a pool, our streams", outcomes, .from_pool = true,
+     .opts = "{\"workers\": 2, \"transport\": \"stator\"}"},
+};
+
+START_TEST(under_torture)
+{
+    stage_perform(&stages[_i]);
+}
+END_TEST
+
+START_TEST(on_a_failing_network)
+{
+    if (!stages[_i].is_offline)
+        stage_perform_network(&stages[_i]);
+}
+END_TEST
+
+/* The same options, from a file. */
+START_TEST(configured_by_a_file)
+{
+    static const stage_t stage = {.name = "configured by a file",
+                                  starts_and_ends, .opts = "{}"};
+    char path[] = "/tmp/stator-torture-XXXXXX";
+    int fd = mkstemp(path);
+    FILE *file = fdopen(fd, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fputs("{\"workers\": 2, \"name\": \"filed\"}", file);
+    fclose(file);
+    setenv("STATOR_CONFIG", path, 1);
+    stage_perform(&stage);
+    unsetenv("STATOR_CONFIG");
+    unlink(path);
+}
+END_TEST
 
 SUITE(torture_client)
 {
-    tcase_add_test(tc, starts_and_ends_under_torture);
-    tcase_add_test(tc, resizes_under_torture);
-    tcase_add_test(tc, writes_under_torture);
-    tcase_add_test(tc, reads_under_torture);
-    tcase_add_test(tc, outcomes_under_torture);
-    tcase_add_test(tc, runs_under_torture);
-    tcase_add_test(tc, cancels_under_torture);
-    tcase_add_test(tc, closes_hard_under_torture);
+    enum { N = sizeof stages / sizeof stages[0] };
+
+    tcase_add_loop_test(tc, under_torture, 0, N);
+    tcase_add_loop_test(tc, on_a_failing_network, 0, N);
+    tcase_add_test(tc, configured_by_a_file);
 }

@@ -5,13 +5,11 @@
 #include <errno.h>
 #include <stator/stator.h>
 
-#include "tests/torture/fail.h"
 #include "tests/torture/stage.h"
 
 static stator_cursor_t *find(stator_client_t *client, bool prefetch)
 {
-    stator_collection_t *c =
-        stator_client_get_collection(client, "torture", "things");
+    stator_collection_t *c = stage_collection(client, "things");
     bson_t *opts = BCON_NEW("batchSize", BCON_INT32(3), "comment", "why",
                             "prefetch", BCON_INT32(prefetch));
     stator_cursor_t *cursor = stator_collection_find(c, NULL, opts);
@@ -108,6 +106,69 @@ static void lists(stator_client_t *client)
     over(cursor);
 }
 
+/* More batches than slices that need no memory. */
+static void long_list(stator_client_t *client)
+{
+    stator_collection_t *c = stage_collection(client, "things");
+    bson_t *opts = BCON_NEW("batchSize", BCON_INT32(1));
+    stator_cursor_t *cursor = stator_collection_find(c, NULL, opts);
+    stator_future_t *f = stator_cursor_to_list(cursor, 0);
+    int next = 0;
+
+    if (settles(f)) {
+        for (int i = 0; i < stator_future_count(f); i++)
+            is_next(stator_future_document_at(f, (size_t)i), &next);
+        OK(next == STAGE_DOCUMENTS);
+    }
+    stator_future_unref(f);
+    over(cursor);
+    stator_collection_unref(c);
+    bson_destroy(opts);
+}
+
+static void too_long_a_list(stator_client_t *client)
+{
+    stator_collection_t *c = stage_collection(client, "things");
+    bson_t *opts = BCON_NEW("batchSize", BCON_INT32(2), "maxBytes",
+                            BCON_INT64(60));
+    stator_cursor_t *cursor = stator_collection_find(c, NULL, opts);
+    stator_future_t *f = stator_cursor_to_list(cursor, 0);
+    bson_error_t error = {0};
+
+    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_error(f, &error));
+    if (error.code != STATOR_ERROR_REFUSED)
+        settles(f);
+    stator_future_unref(f);
+    settles_take(stator_cursor_next(cursor));
+    over(cursor);
+    stator_collection_unref(c);
+    bson_destroy(opts);
+}
+
+/* Three cursors, one connection to spare. */
+static void shared_connection(stator_client_t *client)
+{
+    enum { N = 3 };
+    stator_cursor_t *cursors[N];
+    stator_future_t *f[N];
+    int next[N] = {0};
+
+    for (int i = 0; i < N; i++)
+        cursors[i] = find(client, false);
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < N; i++)
+            f[i] = stator_cursor_next(cursors[i]);
+        for (int i = 0; i < N; i++) {
+            if (settles(f[i]))
+                is_next(stator_future_document(f[i]), &next[i]);
+            stator_future_unref(f[i]);
+        }
+    }
+    for (int i = 0; i < N; i++)
+        over(cursors[i]);
+}
+
 static bool see(const bson_t *document, void *next)
 {
     is_next(document, next);
@@ -172,35 +233,37 @@ static void left_to_close(stator_client_t *client)
     stator_cursor_unref(cursor);
 }
 
-#define SWEEP(scenario)                                                        \
-    static void scenario##_run(void)                                           \
-    {                                                                          \
-        stage_client(scenario, scenario == left_to_close);                     \
-        stage_wait_no_cursors();                                               \
-    }                                                                          \
-    START_TEST(scenario##_under_torture)                                       \
-    {                                                                          \
-        stage_open();                                                          \
-        torture_sweep_named(#scenario, scenario##_run);                        \
-        stage_shut();                                                          \
-    }                                                                          \
-    END_TEST
+static const stage_t stages[] = {
+    {.name = "nexts", nexts},
+    {.name = "prefetches", prefetches},
+    {.name = "batches", batches},
+    {.name = "lists", lists},
+    {.name = "long list", long_list},
+    {.name = "too long a list", too_long_a_list},
+    {.name = "eaches", eaches},
+    {.name = "cancelled requests", cancelled_requests, .is_offline = true},
+    {.name = "shared connection", shared_connection,
+     .opts = "{\"workers\": 2, \"watchers\": 0, \"maxConnections\": 3}"},
+    {.name = "left to close", left_to_close, .leaks = true},
+};
 
-SWEEP(nexts)
-SWEEP(prefetches)
-SWEEP(batches)
-SWEEP(lists)
-SWEEP(eaches)
-SWEEP(cancelled_requests)
-SWEEP(left_to_close)
+START_TEST(under_torture)
+{
+    stage_perform(&stages[_i]);
+}
+END_TEST
+
+START_TEST(on_a_failing_network)
+{
+    if (!stages[_i].is_offline)
+        stage_perform_network(&stages[_i]);
+}
+END_TEST
 
 SUITE(torture_cursor)
 {
-    tcase_add_test(tc, nexts_under_torture);
-    tcase_add_test(tc, prefetches_under_torture);
-    tcase_add_test(tc, batches_under_torture);
-    tcase_add_test(tc, lists_under_torture);
-    tcase_add_test(tc, eaches_under_torture);
-    tcase_add_test(tc, cancelled_requests_under_torture);
-    tcase_add_test(tc, left_to_close_under_torture);
+    enum { N = sizeof stages / sizeof stages[0] };
+
+    tcase_add_loop_test(tc, under_torture, 0, N);
+    tcase_add_loop_test(tc, on_a_failing_network, 0, N);
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_monitors.c - the driver's monitors on streams of ours: they ask, and
+ * are answered much later. */
+#include "tests/core/support.h"
+
+#define GREETING                                                      \
+    "{\"ok\": 1, \"isWritablePrimary\": true, \"ismaster\": true, "   \
+    "\"helloOk\": true, \"maxBsonObjectSize\": 16777216, "            \
+    "\"maxMessageSizeBytes\": 48000000, "                             \
+    "\"maxWriteBatchSize\": 100000, \"minWireVersion\": 0, "          \
+    "\"maxWireVersion\": 17, \"logicalSessionTimeoutMinutes\": 30, "  \
+    "\"topologyVersion\": {\"processId\": {\"$oid\": "                \
+    "\"60d0e7f0c0ffee0000000001\"}, "                                 \
+    "\"counter\": {\"$numberLong\": \"1\"}}}"
+
+static bool is_awaiting(const wire_command_t *command, void *arg)
+{
+    (void)arg;
+    return bson_has_field(command->document, "maxAwaitTimeMS");
+}
+
+static bool hit_thrice(const wire_stats_t *stats, void *arg)
+{
+    (void)stats;
+    return *(int *)arg >= 3;
+}
+
+static int awaited; /* on the server's thread, under its lock */
+
+static bool count_awaiting(const wire_command_t *command, void *arg)
+{
+    bool is = is_awaiting(command, arg);
+
+    awaited += is;
+    return is;
+}
+
+/* The answer to an awaiting hello comes after connectTimeoutMS, byte by byte:
+ * no connection may be lost by that. */
+START_TEST(an_awaited_greeting_may_come_late_and_in_pieces)
+{
+    wire_server_t *server = wire_server_new(&(wire_options_t){0});
+    char uri[WIRE_URI_SIZE];
+    stator_client_t *client;
+    bson_error_t error;
+    wire_stats_t before, after;
+    int seen;
+
+    ck_assert_ptr_nonnull(server);
+    awaited = 0;
+    wire_rule_add(server, &(wire_rule_t){.command = "*",
+                                         .predicate = count_awaiting,
+                                         .delay_ms = 700,
+                                         .drip_ms = 1,
+                                         .action = WIRE_REPLY,
+                                         .reply_json = GREETING});
+    wire_rule_add(server, &(wire_rule_t){.command = "hello",
+                                         .action = WIRE_REPLY,
+                                         .reply_json = GREETING});
+    client = stator_client_new(
+        wire_server_uri(server,
+                        "connectTimeoutMS=400&heartbeatFrequencyMS=700", uri,
+                        sizeof uri),
+        J("{'workers': 1}"), &error);
+    ck_assert_msg(client != NULL, "%s", error.message);
+    done(stator_client_ping(client, NULL));
+    wire_stats(server, &before);
+    seen = awaited;
+    ck_assert(wire_wait_until(server, hit_thrice, &awaited, WIRE_WAIT));
+    done(stator_client_ping(client, NULL));
+    wire_stats(server, &after);
+    printf("%d awaited greetings, %lld connections before, %lld after\n",
+           awaited - seen, (long long)before.connections_total,
+           (long long)after.connections_total);
+    /* At most the monitor of round-trip times is new. */
+    ck_assert_int_le(after.connections_total - before.connections_total, 1);
+    ck_assert_int_eq(stat_of(client, "transport.dials"), 1);
+    done(stator_client_close(client, NULL));
+    stator_client_unref(client);
+    lib_forget();
+    wire_server_free(server);
+}
+END_TEST
+
+SUITE(core_monitors)
+{
+    tcase_add_test(tc, an_awaited_greeting_may_come_late_and_in_pieces);
+}
