@@ -2,6 +2,7 @@
 /* test_torture_dial.c - what is off the way of an ordinary connection: a path
  * for a host, the monitors, a server that does not speak TLS. */
 #include <stdio.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -48,10 +49,11 @@ START_TEST(a_path)
 {
     struct sockaddr_un address = {0};
     int listener = listen_at(&address);
-    char text[200] = "mongodb://%2Ftmp%2F";
+    char text[200];
     mongoc_uri_t *uri;
 
-    strcat(text, address.sun_path + strlen("/tmp/"));
+    snprintf(text, sizeof text, "mongodb://%%2Ftmp%%2F%s",
+             address.sun_path + strlen("/tmp/"));
     uri = mongoc_uri_new(text);
     ck_assert_ptr_nonnull(uri);
     host = mongoc_uri_get_hosts(uri);
