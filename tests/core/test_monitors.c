@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_monitors.c - the driver's monitors on streams of ours: they ask, and
  * are answered much later. */
+#include "core/client.h"
 #include "tests/core/support.h"
 
 #define GREETING                                                      \
@@ -50,7 +51,7 @@ START_TEST(an_awaited_greeting_may_come_late_and_in_pieces)
     awaited = 0;
     wire_rule_add(server, &(wire_rule_t){.command = "*",
                                          .predicate = count_awaiting,
-                                         .delay_ms = 700,
+                                         .delay_ms = 1000,
                                          .drip_ms = 1,
                                          .action = WIRE_REPLY,
                                          .reply_json = GREETING});
@@ -59,7 +60,7 @@ START_TEST(an_awaited_greeting_may_come_late_and_in_pieces)
                                          .reply_json = GREETING});
     client = stator_client_new(
         wire_server_uri(server,
-                        "connectTimeoutMS=400&heartbeatFrequencyMS=700", uri,
+                        "connectTimeoutMS=800&heartbeatFrequencyMS=1500", uri,
                         sizeof uri),
         J("{'workers': 1}"), &error);
     ck_assert_msg(client != NULL, "%s", error.message);
@@ -82,7 +83,65 @@ START_TEST(an_awaited_greeting_may_come_late_and_in_pieces)
 }
 END_TEST
 
+/* A server that the monitors have lost is not looked for by the worker that
+ * would tell it to end what was cut: that could take serverSelectionTimeoutMS,
+ * 30 s. */
+START_TEST(nothing_is_killed_on_a_server_that_is_lost)
+{
+    scene_t *s = scene_with_uri("{'workers': 1, 'abandoned': 'kill'}",
+                                "heartbeatFrequencyMS=500&"
+                                "connectTimeoutMS=500");
+    stator_future_t *f, *late;
+    bson_error_t error;
+    int64_t begun;
+
+    f = hold_worker(s);
+    wire_server_pause(s->server);
+    do { /* until a monitor has said so */
+        late = stator_collection_find_one(s->things, NULL,
+                                          J("{'timeoutMS': 300}"));
+        ck_assert_int_eq(stator_future_wait(late, LIB_PATIENCE_MS), 0);
+        stator_future_unref(late);
+        error.domain = MONGOC_ERROR_SERVER_SELECTION;
+        error.message[0] = '\0';
+        stc_reach_explain(&s->client->pool.reach, &error);
+    } while (error.message[0] == '\0');
+    begun = now_us();
+    ck_assert(stator_future_cancel(f));
+    await_stat(s->client, "busy", 0);
+    printf("the worker is free after %lld ms\n",
+           (long long)(now_us() - begun) / 1000);
+    ck_assert_int_lt(now_us() - begun, 10000000);
+    wire_server_resume(s->server);
+    scene_free(s);
+}
+END_TEST
+
+/* One member answers, another does not exist: what expires on the one is not
+ * told as a loss of the other. */
+START_TEST(a_lost_member_is_no_reason_for_what_only_waited)
+{
+    scene_t *s = scene_new(NULL);
+    stator_future_t *f;
+    bson_error_t error;
+
+    bson_strncpy(s->client->pool.reach.host, "nowhere:1",
+                 sizeof s->client->pool.reach.host);
+    bson_strncpy(s->client->pool.reach.message, "Connection refused",
+                 sizeof s->client->pool.reach.message);
+    hold_worker(s);
+    f = ask_one(s, "{'timeoutMS': 50}"); /* stays in the queue */
+    ck_expired(f);
+    ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);
+    ck_assert(stator_future_error(f, &error));
+    ck_assert_ptr_null(strstr(error.message, "nowhere"));
+    scene_free(s);
+}
+END_TEST
+
 SUITE(core_monitors)
 {
+    tcase_add_test(tc, nothing_is_killed_on_a_server_that_is_lost);
+    tcase_add_test(tc, a_lost_member_is_no_reason_for_what_only_waited);
     tcase_add_test(tc, an_awaited_greeting_may_come_late_and_in_pieces);
 }

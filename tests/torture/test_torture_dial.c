@@ -2,7 +2,6 @@
 /* test_torture_dial.c - what is off the way of an ordinary connection: a path
  * for a host, the monitors, a server that does not speak TLS. */
 #include <stdio.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
