@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 #include "core/client.h"
-#include "tests/core/daemon.h"
+#include "tests/harness/daemon.h"
 
 enum { CLOSE_MS = 300, GRACE_MS = 200, DESTROY_MS = 1500 };
 
@@ -178,7 +178,7 @@ static void world_begin(world_t *w)
     ck_assert_int_eq(sem_init(&w->release, 0, 0), 0);
     w->dispatcher = stator_dispatcher_new(NULL);
     if (has_daemon(w)) {
-        daemon_start(&w->daemon);
+        daemon_start(&w->daemon, 0, DAEMON_IN_MEMORY);
         snprintf(w->uri, sizeof w->uri, "mongodb://127.0.0.1:%d/?%s",
                  w->daemon.port, extra);
         return;

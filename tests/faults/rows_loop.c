@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "tests/core/forked.h"
-#include "tests/faults/own_server.h"
+#include "tests/harness/daemon.h"
 #include "tests/faults/rows.h"
 #include "tests/security/secure.h"
+
+static own_daemon_t own_server;
 
 /* ---- 19 ----------------------------------------------------------------- */
 
@@ -356,7 +358,7 @@ static void kill_daemon(void *arg)
 
     while (stat_of(client, "running") < 1)
         sched_yield();
-    own_server_signal(SIGKILL);
+    daemon_signal(&own_server, SIGKILL);
 }
 
 static void pipe_tls(void)
@@ -372,23 +374,24 @@ static void pipe_tls(void)
     secure_authority("ca");
     secure_certificate("server", "ca", "IP:127.0.0.1", 2);
     snprintf(options, sizeof options,
+             DAEMON_ON_DISK
              "--tls-cert-file '%.200s/server.pem' --tls-key-file "
              "'%.200s/server.key'", folder, folder);
     snprintf(uri, sizeof uri,
              "mongodb://127.0.0.1:%d/?tls=true&tlsCAFile=%.200s/ca.pem&"
              "retryWrites=false&serverSelectionTimeoutMS=2000",
-             own_server_start(0, options), folder);
+             daemon_start(&own_server, 0, options), folder);
     client = new_client(uri, "{'workers': 4}");
     things = stator_client_get_collection(client, "faults", "things");
     done(stator_client_ping(client, NULL));
-    own_server_signal(SIGSTOP); /* writers are amid a message */
+    daemon_signal(&own_server, SIGSTOP); /* writers are amid a message */
     ck_assert_int_gt(write_into_the_void(things, kill_daemon, client), 0);
     ck_assert_int_eq(threads_with_sigpipe(), 0);
     give_back_lent();
     lib_forget();
     stator_collection_unref(things);
     end_client(client);
-    own_server_free();
+    daemon_end(&own_server);
 }
 
 START_TEST(row_30_sigpipe)

@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/faults/own_server.h"
+#include "tests/harness/daemon.h"
 #include "tests/faults/netns.h"
 #include "tests/faults/rows.h"
 #include "tests/security/secure.h"
+
+static own_daemon_t own_server;
 
 /* How long a find on `uri` takes to fail; it must be in that way. */
 struct asked {
@@ -162,14 +164,14 @@ static int64_t stopped_deadline(void *arg)
     int64_t start;
 
     done(stator_client_ping(s->client, NULL));
-    own_server_signal(SIGSTOP);
+    daemon_signal(&own_server, SIGSTOP);
     start = now_us();
     f = lend(stator_collection_insert_one(
         s->things, J("{}"), J("{'timeoutMS': %d}", TIMEOUT_MS)));
     ck_expired(f);
     ck_assert_int_eq(stator_future_outcome(f), STATOR_MAYBE_SENT);
     start = us_to_idle(s->client, start) - TIMEOUT_MS * 1000;
-    own_server_signal(SIGCONT);
+    daemon_signal(&own_server, SIGCONT);
     done(stator_client_ping(s->client, NULL));
     return start;
 }
@@ -180,14 +182,14 @@ static int64_t stopped_cancel(void *arg)
     stator_future_t *f;
     int64_t start;
 
-    own_server_signal(SIGSTOP);
+    daemon_signal(&own_server, SIGSTOP);
     f = lend(stator_collection_insert_one(s->things, J("{}"), NULL));
     while (stator_future_phase(f) != STATOR_PHASE_SENT)
         sched_yield();
     start = now_us();
     ck_assert(stator_future_cancel(f));
     start = us_to_idle(s->client, start);
-    own_server_signal(SIGCONT);
+    daemon_signal(&own_server, SIGCONT);
     done(stator_client_ping(s->client, NULL));
     return start;
 }
@@ -199,7 +201,7 @@ static void half_open_by_signal(void)
 
     snprintf(uri, sizeof uri,
              "mongodb://127.0.0.1:%d/?retryReads=false&retryWrites=false",
-             own_server_start(0, ""));
+             daemon_start(&own_server, 0, DAEMON_ON_DISK));
     s.client = new_client(uri, "{'workers': 1}");
     s.things = stator_client_get_collection(s.client, "faults", "things");
     fault_within("stopped: after timeoutMS +", stopped_deadline, &s, 50000);
@@ -208,12 +210,12 @@ static void half_open_by_signal(void)
     lib_forget();
     stator_collection_unref(s.things);
     end_client(s.client);
-    own_server_free();
+    daemon_end(&own_server);
 }
 
 START_TEST(row_3_half_open_peer)
 {
-    bool has_network = netns_enter(), has_daemon = own_server_is_there();
+    bool has_network = netns_enter(), has_daemon = daemon_is_here();
 
     if (!has_network && !has_daemon)
         EXCUSE(3, "no right to a network of its own, no embedded server");
@@ -268,12 +270,12 @@ START_TEST(row_9_authentication_fails)
     char uri[160];
     int port;
 
-    if (!own_server_is_there())
+    if (!daemon_is_here())
         EXCUSE(9, "there is no embedded server in build/venv");
     fault_begin(9, "a wrong password, twice; the server asks for one");
-    add_user(own_server_start(0, "--sync-on-commit"));
-    own_server_signal(SIGKILL);
-    port = own_server_start(0, "--auth");
+    add_user(daemon_start(&own_server, 0, DAEMON_ON_DISK "--sync-on-commit"));
+    daemon_signal(&own_server, SIGKILL);
+    port = daemon_start(&own_server, 0, DAEMON_ON_DISK "--auth");
     snprintf(uri, sizeof uri,
              "mongodb://reader:wrong@127.0.0.1:%d/?"
              "serverSelectionTimeoutMS=60000", port);
@@ -289,7 +291,7 @@ START_TEST(row_9_authentication_fails)
     done(stator_client_ping(client, NULL));
     end_client(client);
     lib_forget();
-    own_server_free();
+    daemon_end(&own_server);
     fault_end();
 }
 END_TEST
@@ -324,10 +326,10 @@ static int start_tls(const char *alt_name, int days)
     ck_assert_ptr_nonnull(getcwd(top, sizeof top));
     secure_certificate("server", "ca", alt_name, days);
     snprintf(options, sizeof options,
-             "--tls-cert-file '%s/%s/server.pem' "
+             DAEMON_ON_DISK "--tls-cert-file '%s/%s/server.pem' "
              "--tls-key-file '%s/%s/server.key'", top, secure_folder, top,
              secure_folder);
-    return own_server_start(0, options);
+    return daemon_start(&own_server, 0, options);
 }
 
 START_TEST(row_10_tls)
@@ -343,13 +345,13 @@ START_TEST(row_10_tls)
     port = start_tls("IP:127.0.0.2,DNS:elsewhere.test", 2);
     ck_says(port, "other.pem", "unable to get local issuer certificate");
     ck_says(port, "ca.pem", "IP address mismatch");
-    own_server_signal(SIGKILL);
+    daemon_signal(&own_server, SIGKILL);
     port = start_tls("IP:127.0.0.1", -1);
     ck_says(port, "ca.pem", "certificate has expired");
-    own_server_signal(SIGKILL);
-    ck_says(own_server_start(0, ""), "ca.pem", "TLS handshake");
+    daemon_signal(&own_server, SIGKILL);
+    ck_says(daemon_start(&own_server, 0, DAEMON_ON_DISK), "ca.pem", "TLS handshake");
     lib_forget();
-    own_server_free();
+    daemon_end(&own_server);
     fault_end();
 }
 END_TEST

@@ -3,8 +3,10 @@
 #include <sched.h>
 #include <signal.h>
 
-#include "tests/faults/own_server.h"
+#include "tests/harness/daemon.h"
 #include "tests/faults/rows.h"
+
+static own_daemon_t own_server;
 
 /* ---- 1 ------------------------------------------------------------------ */
 
@@ -41,7 +43,7 @@ static void recover(struct killed *k)
 {
     int64_t start;
 
-    ck_assert_int_eq(own_server_start(k->port, ""), k->port);
+    ck_assert_int_eq(daemon_start(&own_server, k->port, DAEMON_ON_DISK), k->port);
     start = now_us();
     done(stator_collection_insert_one(k->things, J("{}"), NULL));
     k->recovered_us = now_us() - start;
@@ -61,7 +63,7 @@ static int64_t kill_it(void *arg)
            stator_future_phase(insert) != STATOR_PHASE_SENT)
         sched_yield();
     start = now_us();
-    own_server_signal(SIGKILL);
+    daemon_signal(&own_server, SIGKILL);
     ck_assert_int_eq(stator_future_wait(find, LIB_PATIENCE_MS), 0);
     ck_assert_int_eq(stator_future_wait(insert, LIB_PATIENCE_MS), 0);
     start = now_us() - start;
@@ -77,11 +79,11 @@ START_TEST(row_1_server_killed)
     struct killed k = {0};
     char uri[128];
 
-    if (!own_server_is_there())
+    if (!daemon_is_here())
         EXCUSE(1, "there is no embedded server in build/venv");
     fault_begin(1, "SIGKILL of an embedded server with a find and an insert "
                 "in it; started again on its port and disk");
-    k.port = own_server_start(0, "");
+    k.port = daemon_start(&own_server, 0, DAEMON_ON_DISK);
     snprintf(uri, sizeof uri,
              "mongodb://127.0.0.1:%d/?retryReads=false&retryWrites=false",
              k.port);
@@ -94,7 +96,7 @@ START_TEST(row_1_server_killed)
     lib_forget();
     stator_collection_unref(k.things);
     end_client(k.client);
-    own_server_free();
+    daemon_end(&own_server);
     fault_end();
 }
 END_TEST

@@ -2,20 +2,16 @@
 /* secure.c - a server, certificates, and a client that tells all. */
 #include "tests/security/secure.h"
 
+#include "tests/harness/daemon.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define DAEMON "build/venv/bin/secantusd-py"
-
 char secure_folder[64];
-static pid_t daemon_pid;
+static own_daemon_t server;
 
 /* ---- the driver's log -------------------------------------------------- */
 
@@ -42,7 +38,7 @@ static void keep_log(mongoc_log_level_t level, const char *domain,
 
 const char *secure_lacks(void)
 {
-    if (access(DAEMON, X_OK) != 0)
+    if (!daemon_is_here())
         return "there is no embedded server in build/venv";
     if (system("openssl version >/dev/null 2>&1") != 0)
         return "there is no openssl command";
@@ -54,33 +50,13 @@ void secure_setup(void)
     mongoc_log_set_handler(keep_log, NULL);
     log_length = 0;
     log_text[0] = '\0';
-    mkdir("build", 0777);
-    mkdir("build/tests", 0777);
-    /* A test that failed could not clean up. */
-    ck_assert_int_eq(system("for d in build/tests/security-*; do "
-                            "kill -0 ${d##*-} 2>/dev/null || rm -rf \"$d\"; "
-                            "done"), 0);
-    snprintf(secure_folder, sizeof secure_folder, "build/tests/security-%d",
-             (int)getpid());
-    ck_assert_int_eq(mkdir(secure_folder, 0700), 0);
-}
-
-static void end_daemon(int signal)
-{
-    if (daemon_pid == 0)
-        return;
-    kill(daemon_pid, signal);
-    ck_assert_int_eq(waitpid(daemon_pid, NULL, 0), daemon_pid);
-    daemon_pid = 0;
+    daemon_prepare(&server);
+    memcpy(secure_folder, server.folder, sizeof secure_folder);
 }
 
 void secure_teardown(void)
 {
-    char line[128];
-
-    end_daemon(SIGKILL); /* nothing of it is kept */
-    snprintf(line, sizeof line, "rm -rf '%s'", secure_folder);
-    ck_assert_int_eq(system(line), 0);
+    daemon_end(&server); /* nothing of it is kept */
 }
 
 bool secure_shell(const char *format, ...)
@@ -96,66 +72,15 @@ bool secure_shell(const char *format, ...)
     return system(line) == 0;
 }
 
-static void become(const char *options)
-{
-    char line[2048];
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* A configuration of its own, or it would read the user's. */
-    snprintf(line, sizeof line,
-             "d=$PWD/" DAEMON "; cd '%s' && : >daemon.toml && "
-             "TMPDIR=$PWD exec \"$d\" --config daemon.toml "
-             "--host 127.0.0.1 --port 0 %s "
-             ">daemon.log 2>&1 </dev/null",
-             secure_folder, options);
-    execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-    _exit(127);
-}
-
-static int listening_port(void)
-{
-    char path[128], line[512];
-    int port = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/daemon.log", secure_folder);
-    file = fopen(path, "r");
-    while (port == 0 && file != NULL && fgets(line, sizeof line, file)) {
-        const char *at = strstr(line, "listening on 127.0.0.1:");
-
-        if (at != NULL && strchr(at, '\n') != NULL)
-            port = (int)strtol(strchr(at, ':') + 1, NULL, 10);
-    }
-    if (file != NULL)
-        fclose(file);
-    return port;
-}
-
 int secure_start(const char *options)
 {
-    const struct timespec pause = {0, 20000000};
-    char path[128];
-    int port = 0;
-
-    ck_assert_int_eq(daemon_pid, 0);
-    snprintf(path, sizeof path, "%s/daemon.log", secure_folder);
-    unlink(path);
-    daemon_pid = fork();
-    ck_assert_int_ge(daemon_pid, 0);
-    if (daemon_pid == 0)
-        become(options);
-    for (int i = 0; port == 0 && i < 2000; i++) {
-        ck_assert_int_eq(waitpid(daemon_pid, NULL, WNOHANG), 0);
-        nanosleep(&pause, NULL);
-        port = listening_port();
-    }
-    ck_assert_msg(port != 0, "the server does not listen");
-    return port;
+    return daemon_start(&server, 0, options);
 }
 
 void secure_stop(void)
 {
-    end_daemon(SIGTERM);
+    if (server.pid > 0)
+        daemon_signal(&server, SIGTERM);
 }
 
 /* ---- certificates ------------------------------------------------------ */

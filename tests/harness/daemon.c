@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* daemon.c - an embedded server of the test's own, to be stopped and killed. */
-#include "tests/core/daemon.h"
+#include "tests/harness/daemon.h"
 
 #include "tests/harness/suite.h"
 
@@ -21,18 +21,17 @@ bool daemon_is_here(void)
     return access(PROGRAM, X_OK) == 0;
 }
 
-static void become(const char *folder)
+static void become(const char *folder, int port, const char *options)
 {
-    char line[512];
+    char line[2048];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* A configuration of its own, or it would read the user's. */
     snprintf(line, sizeof line,
              "d=$PWD/" PROGRAM "; cd '%s' && : >daemon.toml && "
              "TMPDIR=$PWD exec \"$d\" --config daemon.toml "
-             "--host 127.0.0.1 --port 0 --storage-path :memory: "
-             "--enable-test-commands >daemon.log 2>&1 </dev/null",
-             folder);
+             "--host 127.0.0.1 --port %d %s >daemon.log 2>&1 </dev/null",
+             folder, port, options);
     execl("/bin/sh", "sh", "-c", line, (char *)NULL);
     _exit(127);
 }
@@ -56,32 +55,52 @@ static int port_in_log(const own_daemon_t *daemon)
     return port;
 }
 
-void daemon_start(own_daemon_t *daemon)
+void daemon_prepare(own_daemon_t *daemon)
+{
+    static int n;
+
+    if (daemon->folder[0] != '\0')
+        return;
+    mkdir("build", 0777);
+    mkdir("build/tests", 0777);
+    /* A test that failed could not clean up. */
+    ck_assert_int_eq(system("for d in build/tests/daemon-*; do "
+                            "kill -0 ${d##*-} 2>/dev/null || rm -rf \"$d\"; "
+                            "done"), 0);
+    snprintf(daemon->folder, sizeof daemon->folder, "build/tests/daemon-%d-%d",
+             ++n, (int)getpid());
+    ck_assert_int_eq(mkdir(daemon->folder, 0700), 0);
+}
+
+int daemon_start(own_daemon_t *daemon, int port, const char *options)
 {
     const struct timespec pause = {0, 20000000};
+    char path[128];
 
-    *daemon = (own_daemon_t){0};
-    mkdir("build/tests", 0777);
-    snprintf(daemon->folder, sizeof daemon->folder, "build/tests/daemon-%d",
-             (int)getpid());
-    ck_assert_int_eq(mkdir(daemon->folder, 0700), 0);
+    ck_assert_int_eq(daemon->pid, 0);
+    daemon_prepare(daemon);
+    snprintf(path, sizeof path, "%s/daemon.log", daemon->folder);
+    unlink(path);
+    fflush(NULL);
     daemon->pid = fork();
     ck_assert_int_ge(daemon->pid, 0);
     if (daemon->pid == 0)
-        become(daemon->folder);
+        become(daemon->folder, port, options);
+    daemon->port = 0;
     for (int i = 0; daemon->port == 0 && i < 2000; i++) {
         ck_assert_int_eq(waitpid(daemon->pid, NULL, WNOHANG), 0);
         nanosleep(&pause, NULL);
         daemon->port = port_in_log(daemon);
     }
     ck_assert_msg(daemon->port != 0, "the server does not listen");
+    return daemon->port;
 }
 
 void daemon_signal(own_daemon_t *daemon, int signal)
 {
     ck_assert_int_gt(daemon->pid, 0);
     ck_assert_int_eq(kill(daemon->pid, signal), 0);
-    if (signal != SIGKILL)
+    if (signal != SIGKILL && signal != SIGTERM)
         return;
     ck_assert_int_eq(waitpid(daemon->pid, NULL, 0), daemon->pid);
     daemon->pid = 0;
@@ -95,4 +114,5 @@ void daemon_end(own_daemon_t *daemon)
         daemon_signal(daemon, SIGKILL);
     snprintf(line, sizeof line, "rm -rf '%s'", daemon->folder);
     ck_assert_int_eq(system(line), 0);
+    daemon->folder[0] = '\0';
 }
