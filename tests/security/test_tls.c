@@ -256,8 +256,8 @@ START_TEST(a_refusal_has_its_reason_when_timeout_comes_first)
     secure_authority("other");
     port = start_tls("IP:127.0.0.1", 2);
     told_ask(&told, 900,
-             "mongodb://127.0.0.1:%d/?tls=true&tlsCAFile=%s/other.pem", port,
-             secure_folder);
+             "mongodb://127.0.0.1:%d/?tls=true&tlsCAFile=%s/other.pem&"
+             "serverSelectionTimeoutMS=2500", port, secure_folder);
     ck_assert_int_eq(told.state, STATOR_FUTURE_FAILED);
     ck_assert_uint_eq(told.error.domain, STATOR_ERROR_DOMAIN);
     ck_assert_uint_eq(told.error.code, STATOR_ERROR_EXPIRED);
