@@ -132,7 +132,9 @@ static bool cut(struct stc_op *op)
     if (is_users) /* a cut could hit the commands that clean up after it */
         return false;
     t = STF_LOAD(&op->transport, acquire);
-    return t != NULL && !stc_transport_cut(t, op);
+    if (t != NULL)
+        return !stc_transport_cut(t, op);
+    return STF_LOAD(&op->unsent, relaxed) != 0; /* the driver has returned */
 }
 
 /* By a worker that has gone on to the driver. */

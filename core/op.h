@@ -51,6 +51,7 @@ struct stc_op {
     STF_ATOMIC(uint32_t) returned; /* the driver has */
     /* Where it can be cut, from before SENT until the driver has returned. */
     STF_ATOMIC(struct stc_transport *) transport;
+    STF_ATOMIC(uint32_t) unsent; /* then: not a byte has gone out */
     struct stc_deadline deadline;
     int64_t submitted; /* CLOCK_MONOTONIC, nanoseconds */
     int64_t queued_at; /* likewise: a cursor's request is queued more often */

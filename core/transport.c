@@ -139,35 +139,46 @@ void stc_transport_begin(struct stc_transport *t, struct stc_op *op)
     pthread_mutex_unlock(&t->lock);
     t->flaw = NULL;
     t->has_lsid = false;
+    STF_STORE(&op->unsent, 0u, relaxed);
     STF_STORE(&op->transport, t, release);
+}
+
+/* Nothing of it can have gone out, also by a stream of the driver's. */
+static bool is_unsent(const struct stc_transport *t)
+{
+    return !t->was_sent && atomic_load(&t->network->is_ours) &&
+           !t->network->is_adopted;
 }
 
 bool stc_transport_end(struct stc_transport *t, struct stc_op *op)
 {
     bool was_cut;
 
-    STF_STORE(&op->transport, NULL, relaxed);
     pthread_mutex_lock(&t->lock);
     was_cut = t->is_cut;
+    STF_STORE(&op->unsent, (uint32_t)is_unsent(t), relaxed);
     t->op = NULL;
     t->is_cut = false;
     t->fd = -1;
     pthread_mutex_unlock(&t->lock);
+    STF_STORE(&op->transport, NULL, release);
     return was_cut;
 }
 
 bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op)
 {
-    bool maybe_sent = true; /* it has ended, or uses the driver's streams */
+    bool maybe_sent;
 
     pthread_mutex_lock(&t->lock);
-    if (t->op == op && atomic_load(&t->network->is_ours)) {
-        t->is_cut = true;
-        maybe_sent = t->was_sent || t->network->is_adopted;
+    if (t->op == op) {
+        t->is_cut = atomic_load(&t->network->is_ours);
+        maybe_sent = !is_unsent(t);
         if (t->fd >= 0) {
             shutdown(t->fd, SHUT_RDWR);
             atomic_fetch_add(&t->network->cuts, 1);
         }
+    } else { /* T2: the driver has returned */
+        maybe_sent = STF_LOAD(&op->unsent, relaxed) == 0;
     }
     pthread_mutex_unlock(&t->lock);
     return maybe_sent;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_monitors.c - the driver's monitors on streams of ours: they ask, and
  * are answered much later. */
+#include <stdatomic.h>
+
 #include "core/client.h"
 #include "tests/core/support.h"
 
@@ -23,10 +25,10 @@ static bool is_awaiting(const wire_command_t *command, void *arg)
 static bool hit_thrice(const wire_stats_t *stats, void *arg)
 {
     (void)stats;
-    return *(int *)arg >= 3;
+    return *(atomic_int *)arg >= 3;
 }
 
-static int awaited; /* on the server's thread, under its lock */
+static atomic_int awaited;
 
 static bool count_awaiting(const wire_command_t *command, void *arg)
 {
