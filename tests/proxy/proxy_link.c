@@ -96,6 +96,8 @@ static void forsake(proxy_link_t *link, int side)
     link->pipe[!side].is_hole = true;
     if (link->fd[!side] < 0)
         proxy_link_end(link, WIRE_FIN);
+    else if (!link->pipe[side].fault.black_hole) /* it was healed meanwhile */
+        proxy_link_end(link, WIRE_RST);
 }
 
 static bool is_silent(const proxy_pipe_t *pipe)
