@@ -100,7 +100,7 @@ TORTURE_SRC   := $(filter tests/torture/%,$(TESTS_ALL))
 DB_TESTS_SRC  := $(filter-out $(FUT_TESTS_SRC) $(TORTURE_SRC),$(TESTS_SRC))
 # These have a place of their own; all else below tests/ supports the tests.
 ALONE_SRC     := tests/harness/main.c tests/harness/mongoc_log.c \
-    tests/wire/main.c tests/fuzz/fuzz_guard.c
+    tests/wire/main.c tests/fuzz/fuzz_guard.c tests/soak/main.c
 SUPPORT_SRC   := $(filter-out $(TESTS_SRC) $(ALONE_SRC) $(TORTURE_SRC) \
     tests/bench/%,$(TESTS_ALL))
 VERIFIERS     := $(sort $(wildcard tests/verify/*.cpp))
@@ -121,9 +121,9 @@ VERIFIERS_OUT := $(patsubst tests/verify/%.cpp,build/verify/%,$(VERIFIERS))
 # ── targets that people type ────────────────────────────────────────────────
 
 .PHONY: all run test check tests examples benches objects bench lint install
-.PHONY: coverage cover
+.PHONY: coverage cover memcheck analyzed tidied
 .PHONY: uninstall setup clean distclean help FORCE
-.PHONY: verify verifiers torture fuzz
+.PHONY: verify verifiers torture fuzz soak
 
 all: $(LIBS_OUT) $(CLI_OUT) ; @:
 tests: $(TESTS_OUT) ; @:
@@ -131,6 +131,8 @@ examples: $(EXAMPLES_OUT) ; @:
 benches: $(BENCHES_OUT) ; @:
 verifiers: $(VERIFIERS_OUT) ; @:
 objects: $(call obj,$(all_src)) ; @:
+analyzed: $(call obj,$(LIB_SRC)) ; @:
+tidied: $(patsubst %.c,$(OBJ)/%.tidy,$(LIB_SRC) $(CLI_SRC)) ; @:
 
 # The set-up may install the very packages whose flags were asked for above:
 # what needs them is built by a make of its own, afterwards.
@@ -172,6 +174,19 @@ torture:
 	$(Q)$(remake) build/tests/torture
 	$(Q)build/tests/torture
 
+# A mixed load through proxies that break connections.
+soak:
+	$(Q)tools/setup test
+	$(Q)$(remake) build/tests/soak
+	$(Q)tools/with-server build/tests/soak
+
+# Every suite under valgrind; `tools/memcheck SUITE..` for some.  An ordinary
+# build: a sanitizer and valgrind do not go together.
+memcheck:
+	$(Q)tools/setup test memcheck
+	$(Q)$(remake) SAN= tests
+	$(Q)tools/memcheck
+
 lint:
 	$(Q)tools/setup lint
 	$(Q)$(remake) all
@@ -180,20 +195,23 @@ lint:
 # Instrumented objects in a folder of their own; what is linked is linked again
 # by the next make of another kind.  gcov is gcc's.
 COVERED := build/obj/coverage
+COVERAGE_LINE   ?= 95
+COVERAGE_BRANCH ?= 85
 COVER   := gcovr -r . --object-directory $(COVERED) --gcov-executable gcov \
     -f futures/ -f core/ -f lib/ --exclude-unreachable-branches
 
 coverage:
 	$(Q)tools/setup coverage
 	$(Q)$(remake) CC=gcc SAN= KIND=coverage \
-	    CFLAGS='-O0 -g --coverage -fprofile-update=atomic' all tests
+	    CFLAGS='-O0 -g --coverage -fprofile-update=atomic' all tests \
+	    build/tests/torture
 	$(Q)find $(COVERED) -name '*.gcda' -delete
 	$(Q)tools/with-server $(MAKE) --no-print-directory cover
 
-# Both programs run even if the first fails; then the report, then the failure.
+# Each program runs even if one fails; then the report, then the failure.
 cover:
 	$(Q)failed=0; export CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-2}; \
-	for t in check_futures check_stator; do \
+	for t in check_futures torture check_stator; do \
 	    build/tests/$$t >build/log/cover-$$t.log 2>&1 || failed=1; \
 	    grep '^[0-9]*%: Checks' build/log/cover-$$t.log | tail -n 1; \
 	done; \
@@ -206,7 +224,12 @@ cover:
 	        "  branches covered"; next } \
 	    { row($$1, $$2, $$3, $$5, $$6); L += $$2; LC += $$3; B += $$5; \
 	        BC += $$6 } \
-	    END { row("all", L, LC, B, BC) }' $(COVERED)/cover.csv || failed=1; \
+	    END { row("all", L, LC, B, BC); \
+	        if (100 * LC < $(COVERAGE_LINE) * L || \
+	            100 * BC < $(COVERAGE_BRANCH) * B) { \
+	            print "coverage: below $(COVERAGE_LINE) % of lines or " \
+	                "$(COVERAGE_BRANCH) % of branches"; exit 1 } }' \
+	    $(COVERED)/cover.csv || failed=1; \
 	echo 'not covered, by line: $(COVERED)/cover.txt'; exit $$failed
 
 setup:
@@ -228,12 +251,16 @@ help:
 #:   run        set up, build, load a real data set, show the demonstration
 #:   test       set up, build, run every test
 #:   check      as test, without the set-up
-#:   lint       gcc, clang, headers, layers, exports, contracts, text, scripts
-#:   coverage   run the tests instrumented, print lines and branches covered
+#:   lint       gcc and its analyzer, clang, clang-tidy, cppcheck, headers,
+#:              layers, exports, contracts, text, scripts
+#:   coverage   run the tests instrumented, print lines and branches covered;
+#:              fails below COVERAGE_LINE (95) or COVERAGE_BRANCH (85) percent
+#:   memcheck   run the tests under valgrind's memcheck
 #:   bench      measure the library beside plain driver threads
 #:   verify     model-check the state machine of futures and operations
 #:   fuzz       feed replies of any kind to what guards the driver
 #:   torture    let every call that can fail fail once, at each place
+#:   soak       ten minutes of load, faults and cancels; is anything lost?
 #:   install    library, headers, stator.pc and the command line
 #:   uninstall  take them away again
 #:   setup      only install what run and test need
@@ -249,6 +276,7 @@ help:
 #:   LIBDIR= INCLUDEDIR= BINDIR=   its folders, below PREFIX unless set
 #:   MONGODB_URI=         a server of yours; else mongod, else the embedded one
 #:   FUZZ_SECONDS=60      how long fuzz goes on
+#:   SOAK_SECONDS=600     how long a soak lasts (in the tests: 60)
 #:   CK_RUN_SUITE=future  one suite; CK_RUN_CASE, CK_FORK, CK_VERBOSITY likewise
 
 # ── the library ─────────────────────────────────────────────────────────────
@@ -326,6 +354,13 @@ build/fuzz/fuzz_guard: $(call obj,$(wildcard core/guard*.c tests/fuzz/*.c))
 	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=fuzzer,address,undefined -o $@ \
 	    $^ $(BSON_LIBS) $(PACK_LIBS)
 
+build/tests/soak: $(call obj,tests/soak/main.c $(LIB_SRC)) \
+    $(OBJ)/libsupport.a build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
+	    $(OBJ)/libsupport.a $(CHECK_LIBS) $(DRIVER_LIBS) $(URCU_LIBS) \
+	    $(PACK_LIBS)
+
 build/tests/wire-server: $(OBJ)/tests/wire/main.o $(OBJ)/libsupport.a \
     build/stamp/kind
 	$(call say,LD,$@)
@@ -337,6 +372,12 @@ build/bench/%: $(OBJ)/tests/bench/%.o $(call obj,$(BENCH_SUPPORT)) \
 	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^) \
 	    $(OBJ)/libsupport.a build/libstator.a $(DRIVER_LIBS) $(URCU_LIBS) \
 	    $(PACK_LIBS) -lm
+
+# The kernel's calls alone: no library, no driver.
+build/bench/bench_interrupt: $(call obj,tests/bench/bench_interrupt.c \
+    tests/bench/meter.c) build/stamp/kind
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(LINK) -o $@ $(filter %.o,$^)
 
 # The model checker's headers are C++98, and so is what includes them.
 build/verify/%: tests/verify/%.cpp tests/verify/relacy.h futures/state.h
@@ -368,6 +409,12 @@ $(OBJ)/%.o: %.c $(OBJ)/flags | build/stamp/tools
 	    $(DRIVER_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.c,$(OBJ)/%.d,$(all_src))
+
+# What clang-tidy has nothing to say of.  The object knows the headers.
+$(OBJ)/%.tidy: %.c $(OBJ)/%.o .clang-tidy
+	$(call say,TIDY,$<)
+	$(Q)out=$$(clang-tidy --quiet $< -- $(BASE) $(INCLUDES) \
+	    $(DRIVER_CFLAGS) 2>&1) || { printf '%s\n' "$$out"; exit 1; }; touch $@
 
 # Written only when its text changes, so that make compares contents, not ages.
 define keep

@@ -85,9 +85,10 @@ void stc_close_begin(stator_client_t *client, enum stc_close_mode mode,
                      int64_t timeout_ms);
 /* Is the pool to be destroyed without a word to the server?  (close.c) */
 bool stc_close_is_quick(stator_client_t *client);
-/* Note down something that the close found open: {kind, what, ageMS}. */
+/* Note down something that the close found open: {kind, what, ageMS, site}.
+ * `site` is an address of the user's code, or NULL. */
 void stc_close_leaked(stator_client_t *client, const char *kind,
-                      const char *what, int64_t since_ns);
+                      const char *what, int64_t since_ns, const void *site);
 
 /* One step of the keeper's towards the end.  True: all threads but the
  * keeper have ended and everybody was told.  Else `*next` is when to step

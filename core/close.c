@@ -12,8 +12,10 @@
  *     and the keeper may not.
  * E2  The closers are told once: when all is over, or GRACE after the
  *     deadline. */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/client.h"
 #include "core/cursor.h"
@@ -60,18 +62,41 @@ bool stc_close_is_quick(stator_client_t *client)
     return quick;
 }
 
-void stc_close_leaked(stator_client_t *client, const char *kind,
-                      const char *what, int64_t since_ns)
+/* As addr2line(1) wants it: "program+0x1234", and the function's name where
+ * the program has one to tell. */
+static void describe_site(const void *site, char *text, size_t size)
 {
-    char key[16];
+    /* A return address: what was called stands before it. */
+    const char *call = (const char *)site - 1, *file;
+    Dl_info in;
+
+    text[0] = '\0';
+    if (site == NULL || dladdr(call, &in) == 0 || in.dli_fname == NULL)
+        return;
+    file = strrchr(in.dli_fname, '/');
+    snprintf(text, size, "%s+0x%zx%s%s%s",
+             file == NULL ? in.dli_fname : file + 1,
+             (size_t)(call - (const char *)in.dli_fbase),
+             in.dli_sname == NULL ? "" : " (",
+             in.dli_sname == NULL ? "" : in.dli_sname,
+             in.dli_sname == NULL ? "" : ")");
+}
+
+void stc_close_leaked(stator_client_t *client, const char *kind,
+                      const char *what, int64_t since_ns, const void *site)
+{
+    char key[16], at[400];
     bson_t one;
 
+    describe_site(site, at, sizeof at);
     pthread_mutex_lock(&client->lock);
     snprintf(key, sizeof key, "%u", client->n_leaked++);
     bson_append_document_begin(&client->leaked, key, -1, &one);
     BSON_APPEND_UTF8(&one, "kind", kind);
     BSON_APPEND_UTF8(&one, "what", what);
     BSON_APPEND_INT64(&one, "ageMS", (stf_now_ns() - since_ns) / 1000000);
+    if (at[0] != '\0')
+        BSON_APPEND_UTF8(&one, "site", at);
     bson_append_document_end(&client->leaked, &one);
     pthread_mutex_unlock(&client->lock);
 }
@@ -192,12 +217,21 @@ static void for_cursors(stator_client_t *client,
     }
 }
 
-static void give_up_all(stator_client_t *client)
+/* Of a function of stator_client_run, which its user never settled. */
+static void name_promise(stator_client_t *client, const struct stc_op *op)
+{
+    stc_close_leaked(client, "promise", op->verb->name, op->submitted,
+                     op->site);
+}
+
+static void give_up_all(stator_client_t *client, bool is_late)
 {
     struct stc_op *op;
 
     for_cursors(client, stc_cursor_give_up_waiting);
     while ((op = stc_queue_any(&client->queue)) != NULL) {
+        if (is_late && stc_op_where(op) == STC_LOOSE)
+            name_promise(client, op);
         stc_op_give_up(op, STC_BY_CLOSE);
         stc_op_unref(op);
     }
@@ -219,6 +253,7 @@ static bool nothing_left(stator_client_t *client)
 struct stuck {
     char what[300];
     int64_t since;
+    const void *site;
 };
 
 /* Collected first, noted down after: two locks are never held in this order
@@ -239,19 +274,22 @@ static void name_stuck_workers(stator_client_t *client)
             break;
         n++;
         s->since = stf_now_ns();
+        s->site = NULL;
         snprintf(s->what, sizeof s->what, "between two operations");
         if (w->op == NULL)
             continue;
         s->since = w->op->submitted;
+        s->site = w->op->site;
         stc_target_describe(w->op->target, w->op->verb->name, s->what,
                             sizeof s->what);
     }
     pthread_mutex_unlock(&client->queue.lock);
     for (int i = 0; i < n; i++)
-        stc_close_leaked(client, "worker", found[i].what, found[i].since);
+        stc_close_leaked(client, "worker", found[i].what, found[i].since,
+                         found[i].site);
     if (n == 0) /* E1 */
         stc_close_leaked(client, "pool", "mongoc_client_pool_destroy",
-                         stf_now_ns());
+                         stf_now_ns(), NULL);
 }
 
 bool stc_close_step(stator_client_t *client, int64_t *next)
@@ -276,7 +314,7 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
 
     if (ended && !nothing_left(client)) {
         /* Somebody was admitted, and pushes only now. */
-        give_up_all(client);
+        give_up_all(client, false);
         *next = now + 1000000;
         return false;
     }
@@ -289,7 +327,7 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
     if (!shut) /* those that are at work now see to it themselves */
         for_cursors(client, stc_cursor_shut);
     if (mode != STC_DRAIN)
-        give_up_all(client);
+        give_up_all(client, now >= deadline);
     if (mode == STC_ABORT)
         stc_pool_hang_up(&client->pool);
     if (nothing_left(client) || now >= deadline)

@@ -53,6 +53,7 @@ enum stc_timeout_mode { STC_CURSOR_LIFETIME, STC_ITERATION };
 struct stc_request {
     const struct stc_verb *verb;
     struct stc_target *target; /* borrowed */
+    const void *site;          /* where the user called from */
     uint8_t *bytes;            /* taken */
     size_t n_bytes;
     uint32_t n_documents; /* in all, 2 and more */

@@ -39,6 +39,7 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     stc_client_hold(client);
     c->target = stc_target_ref(request->target);
     c->verb = request->verb;
+    c->site = request->site;
     c->bytes = request->bytes;
     c->n_documents = request->n_documents;
     c->timeout_ms = request->timeout_ms;
@@ -109,6 +110,7 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
 
     if (op == NULL)
         return NULL;
+    op->site = c->site;
     op->is_request = true;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;
@@ -304,7 +306,7 @@ void stc_cursor_shut(struct stc_cursor *c)
     pthread_mutex_unlock(&c->lock);
     if (leaked) {
         stc_target_describe(c->target, c->verb->name, what, sizeof what);
-        stc_close_leaked(c->client, "cursor", what, c->made);
+        stc_close_leaked(c->client, "cursor", what, c->made, c->site);
     }
     look(c);
 }

@@ -48,6 +48,7 @@ struct stc_cursor {
     unsigned round;            /* likewise */
     struct stc_target *target;
     const struct stc_verb *verb;
+    const void *site; /* where it was made, for the list of what leaked */
     uint8_t *bytes;
     uint32_t n_documents;
     int64_t timeout_ms;
@@ -55,7 +56,7 @@ struct stc_cursor {
     enum stc_priority priority;
     bool prefetch;
     int64_t max_bytes;
-    int64_t made; /* when, for the list of what leaked */
+    int64_t made;     /* when, likewise */
 
     pthread_mutex_t lock;
     struct cds_list_head waiting; /* requests, oldest first */

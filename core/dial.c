@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -145,7 +146,7 @@ static int wait_connected(int fd, int64_t deadline)
 }
 
 /* As the driver's own sockets are. */
-static void set_options(int fd, int family)
+static void set_options(int fd)
 {
     static const struct {
         int option, value;
@@ -155,8 +156,6 @@ static void set_options(int fd, int family)
                   {TCP_KEEPCNT, 9}};
     const int on = 1;
 
-    if (family == AF_UNIX)
-        return;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     for (size_t i = 0; i < sizeof of_tcp / sizeof of_tcp[0]; i++)
         setsockopt(fd, IPPROTO_TCP, of_tcp[i].option, &of_tcp[i].value,
@@ -172,10 +171,10 @@ static int connect_to(int family, const struct sockaddr *address,
 
     if (fd < 0)
         return -1;
-    set_options(fd, family);
+    set_options(fd);
     if (connect(fd, address, size) != 0)
         failed = errno;
-    if (failed == EINPROGRESS || failed == EAGAIN || failed == EINTR)
+    if (failed == EINPROGRESS || failed == EINTR)
         failed = wait_connected(fd, deadline);
     if (failed == 0 && fcntl(fd, F_SETFL, 0) != 0)
         failed = errno;
@@ -183,6 +182,35 @@ static int connect_to(int family, const struct sockaddr *address,
         return fd;
     close(fd);
     errno = failed;
+    return -1;
+}
+
+/* The same for a path.  When its queue is full there is nothing to poll for:
+ * the kernel waits, if it may block. */
+static int connect_to_path(const struct sockaddr_un *address,
+                           int64_t deadline)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int failed;
+
+    if (fd < 0)
+        return -1;
+    do {
+        int ms = stf_poll_timeout(deadline);
+        struct timeval most = {.tv_sec = ms / 1000,
+                               .tv_usec = ms % 1000 * 1000 + (ms == 0)};
+
+        if (ms >= 0)
+            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+        failed = 0;
+        if (connect(fd, (const struct sockaddr *)address, sizeof *address) !=
+            0)
+            failed = errno;
+    } while (failed == EINTR && !stf_is_late(deadline));
+    if (failed == 0)
+        return fd;
+    close(fd);
+    errno = failed == EAGAIN ? ETIMEDOUT : failed;
     return -1;
 }
 
@@ -199,13 +227,9 @@ static int fail_to_connect(const mongoc_host_list_t *host, int failed,
                            bson_error_t *error)
 {
     char text[128];
-    bool at_home = failed == EMFILE || failed == ENFILE ||
-                   failed == ENOBUFS || failed == ENOMEM;
 
-    return fail(error,
-                at_home ? MONGOC_ERROR_STREAM_SOCKET
-                        : MONGOC_ERROR_STREAM_CONNECT,
-                host, "Failed to connect to",
+    return fail(error, MONGOC_ERROR_STREAM_CONNECT, host,
+                "Failed to connect to",
                 bson_strerror_r(failed, text, sizeof text));
 }
 
@@ -217,7 +241,7 @@ static int dial_tcp(stator_client_t *client, const mongoc_host_list_t *host,
     int fd = -1, failed = ENOENT;
 
     if (l == NULL)
-        return fail(error, MONGOC_ERROR_STREAM_SOCKET, host,
+        return fail(error, MONGOC_ERROR_STREAM_CONNECT, host,
                     "Failed to connect to", "no memory");
     why = resolve(l, deadline);
     if (why != NULL) {
@@ -246,8 +270,7 @@ static int dial_unix(const mongoc_host_list_t *host, int64_t deadline,
         return fail(error, MONGOC_ERROR_STREAM_CONNECT, host,
                     "Failed to connect to", "the path is too long");
     snprintf(address.sun_path, sizeof address.sun_path, "%s", host->host);
-    fd = connect_to(AF_UNIX, (const struct sockaddr *)&address,
-                    sizeof address, deadline);
+    fd = connect_to_path(&address, deadline);
     return fd < 0 ? fail_to_connect(host, errno, error) : fd;
 }
 

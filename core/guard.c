@@ -15,10 +15,6 @@
  * its bytes for a section. */
 #include "core/guard.h"
 
-#include <string.h>
-
-#include <bson/bson.h>
-
 enum { /* of an OP_MSG */
     CHECKSUM_PRESENT = 1 << 0,
     MORE_TO_COME = 1 << 1,
@@ -63,7 +59,7 @@ static const char *check_msg(const struct stc_guard *g, const uint8_t *message,
                              uint32_t length, bool *goes_on)
 {
     const char *flaw;
-    uint32_t flags, size;
+    uint32_t flags, size, initials;
 
     if (length <= MSG_BODY)
         return "the reply has no section";
@@ -77,22 +73,13 @@ static const char *check_msg(const struct stc_guard *g, const uint8_t *message,
         return "the reply says that more is to come, unasked";
     if (message[MSG_KIND] != 0)
         return "the reply's first section is not a document";
-    flaw = stc_guard_bson(message + MSG_BODY, length - MSG_BODY, &size);
+    flaw = stc_guard_bson(message + MSG_BODY, length - MSG_BODY, &size,
+                          &initials);
     if (flaw != NULL)
         return flaw;
     if (size != length - MSG_BODY)
         return "the reply has more than its one section";
-    return NULL;
-}
-
-/* The driver ends the process for a failure whose code is there and 0. */
-static bool is_zero_coded(const uint8_t *document, uint32_t length)
-{
-    bson_iter_t i;
-
-    return bson_iter_init_from_data(&i, document, length) &&
-           bson_iter_find(&i, "code") && BSON_ITER_HOLDS_NUMBER(&i) &&
-           (uint32_t)bson_iter_as_int64(&i) == 0;
+    return stc_guard_answer(g, message + MSG_BODY, size, initials);
 }
 
 static const char *check_reply(const struct stc_guard *g,
@@ -100,7 +87,7 @@ static const char *check_reply(const struct stc_guard *g,
                                bool *goes_on)
 {
     uint32_t at = REPLY_DOCUMENTS;
-    uint32_t flags, n, size;
+    uint32_t flags, n, size, initials;
 
     if (length < REPLY_DOCUMENTS)
         return "the reply is too short";
@@ -113,12 +100,13 @@ static const char *check_reply(const struct stc_guard *g,
 
         if (at == length)
             return "the reply holds fewer documents than it says";
-        flaw = stc_guard_bson(message + at, length - at, &size);
+        flaw = stc_guard_bson(message + at, length - at, &size, &initials);
         if (flaw != NULL)
             return flaw;
-        if (i == 0 && flags & QUERY_FAILURE &&
-            is_zero_coded(message + at, size))
-            return "the reply is a failure with the code 0";
+        if (i == 0 && (g->is_one || flags & QUERY_FAILURE))
+            flaw = stc_guard_answer(g, message + at, size, initials);
+        if (flaw != NULL)
+            return flaw;
     }
     if (at != length)
         return "the reply holds more than the documents it says";

@@ -4,6 +4,7 @@
  *   request ──> stc_guard_request                        who may answer, how
  *   16 bytes ──> stc_guard_header                        whose is it, how long
  *   the rest ──> stc_guard_unpack ──> stc_guard_reply    may it be handed on
+ *                                     its BSON, its answer
  *
  * The driver asks little of a reply: it takes one for another request, and a
  * length that lies takes it out of its buffer.  What passes here is for this
@@ -70,10 +71,19 @@ const char *stc_guard_unpack(const uint8_t *message, uint32_t length,
 const char *stc_guard_reply(struct stc_guard *g, const uint8_t *message,
                             uint32_t length);
 
-/* The document at the beginning of `room` bytes, all the way down.  NULL and
- * its `*length`, or what is wrong. */
+/* The document at the beginning of `room` bytes, all the way down.  NULL, its
+ * `*length` and the initials of its own keys; or what is wrong. */
 const char *stc_guard_bson(const uint8_t *document, size_t room,
-                           uint32_t *length);
+                           uint32_t *length, uint32_t *initials);
+
+/* A command's answer, which is BSON: has it the shape that the driver counts
+ * on?  NULL, or what is wrong. */
+const char *stc_guard_answer(const struct stc_guard *g,
+                             const uint8_t *document, uint32_t length,
+                             uint32_t initials);
+
+/* In a set of letters that knows no case; a digit or a sign is in none. */
+#define STC_INITIAL(c) ((uint32_t)((c) >> 6 & 1) << ((c) & 31))
 
 /* ---- the wire, for guard_*.c ------------------------------------- */
 

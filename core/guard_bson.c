@@ -178,7 +178,7 @@ static const uint8_t *skip_key(const uint8_t *at, const uint8_t *limit)
 }
 
 const char *stc_guard_bson(const uint8_t *document, size_t room,
-                           uint32_t *length)
+                           uint32_t *length, uint32_t *initials)
 {
     const uint8_t *ends[STC_GUARD_LEVELS - 1];
     const uint8_t *at, *end, *limit;
@@ -188,6 +188,7 @@ const char *stc_guard_bson(const uint8_t *document, size_t room,
     if (size == 0)
         return corrupt;
     *length = (uint32_t)size;
+    *initials = 0;
     at = document + LENGTH;
     end = limit = document + size;
     for (;;) {
@@ -202,6 +203,8 @@ const char *stc_guard_bson(const uint8_t *document, size_t room,
             end = ends[--level];
             continue;
         }
+        if (level == 0)
+            *initials |= STC_INITIAL(*at);
         at = skip_key(at, limit);
         room = (size_t)(end - at);
         if (shape >= EMPTY && shape < DOCUMENT) {

@@ -203,6 +203,7 @@ stator_future_t *stc_submit(stator_client_t *client,
         free(request->bytes);
         return stf_future_no_memory();
     }
+    op->site = request->site;
     op->bytes = request->bytes;
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;

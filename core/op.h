@@ -32,6 +32,7 @@ struct stc_op {
     stator_client_t *client;       /* its memory, not its openness */
     struct stc_target *target;
     const struct stc_verb *verb;
+    const void *site; /* where the user called from */
     uint8_t *bytes; /* see struct stc_request; NULL for cursors */
     uint32_t n_documents;
     union {

@@ -58,16 +58,19 @@ static ssize_t refuse(struct stc_stream *s, const char *flaw)
 
 /* ---- a command --------------------------------------------------- */
 
+/* S4 */
+static int32_t limit(struct stc_transport *t, int32_t ms)
+{
+    return ms < GOODBYE_MS || stc_transport_is_attended(t) ? ms : GOODBYE_MS;
+}
+
 static int64_t deadline_of(const struct stc_stream *s, int32_t timeout_ms)
 {
-    const struct stc_transport *t = s->transport;
-    int32_t most = timeout_ms;
+    int32_t connect_ms = s->transport->network->connect_ms;
 
-    if (!s->guard.is_ours)
-        most = t->network->connect_ms;
-    else if (!stc_transport_is_attended(t))
-        most = GOODBYE_MS;
-    return stf_deadline_after_ms(most < timeout_ms ? most : timeout_ms);
+    if (!s->guard.is_ours && connect_ms < timeout_ms)
+        timeout_ms = connect_ms;
+    return stf_deadline_after_ms(limit(s->transport, timeout_ms));
 }
 
 static void note_session(struct stc_stream *s)
@@ -192,6 +195,8 @@ static ssize_t receive_reply(struct stc_stream *s)
      * is shut must not look whole, or its next operation would fail. */
     if (!stc_transport_disarm(s->transport))
         return fail(s, ETIMEDOUT, given_up);
+    if (s->guard.is_ours) /* its session may be another's at any time */
+        s->transport->has_lsid = false;
     s->n_out = length;
     return 0;
 }
@@ -285,10 +290,10 @@ static mongoc_stream_t *no_memory(bson_error_t *error)
 }
 
 /* The driver's TLS on top of `base`, which it takes. */
-static mongoc_stream_t *begin_tls(struct stc_network *n,
+static mongoc_stream_t *begin_tls(const struct stc_network *n,
                                   struct stc_socket *base,
                                   const mongoc_host_list_t *host,
-                                  bson_error_t *error)
+                                  int32_t connect_ms, bson_error_t *error)
 {
     mongoc_ssl_opt_t options = n->tls; /* the driver may change its copy */
     mongoc_stream_t *tls = mongoc_stream_tls_new_with_hostname(
@@ -303,9 +308,8 @@ static mongoc_stream_t *begin_tls(struct stc_network *n,
                        host->host_and_port);
         return NULL;
     }
-    base->until = stf_deadline_after_ms(n->connect_ms);
-    if (mongoc_stream_tls_handshake_block(tls, host->host, n->connect_ms,
-                                          error))
+    base->until = stf_deadline_after_ms(connect_ms);
+    if (mongoc_stream_tls_handshake_block(tls, host->host, connect_ms, error))
         return tls;
     base->until = 0;
     mongoc_stream_destroy(tls);
@@ -352,12 +356,12 @@ mongoc_stream_t *stc_stream_initiate(const mongoc_uri_t *uri,
     struct stc_socket *socket;
     struct stc_stream *s;
     mongoc_stream_t *inner;
+    int32_t connect_ms = limit(t, n->connect_ms);
     int fd;
 
     (void)uri; /* the network has read it */
     atomic_fetch_add(&n->dials, 1);
-    fd = stc_dial(n->client, host, stf_deadline_after_ms(n->connect_ms),
-                  error);
+    fd = stc_dial(n->client, host, stf_deadline_after_ms(connect_ms), error);
     if (fd < 0)
         return NULL;
     socket = stc_socket_new(fd);
@@ -365,7 +369,7 @@ mongoc_stream_t *stc_stream_initiate(const mongoc_uri_t *uri,
         return no_memory(error);
     inner = &socket->stream;
     if (n->use_tls) {
-        inner = begin_tls(n, socket, host, error);
+        inner = begin_tls(n, socket, host, connect_ms, error);
         if (inner == NULL)
             return NULL;
     }

@@ -13,8 +13,8 @@
  *     the next command, before a byte of it is written.
  * S4  One deadline for a command and its whole reply, however slowly bytes
  *     drip: the driver's socketTimeoutMS; connectTimeoutMS for what it says
- *     on its own account; GOODBYE_MS for what no operation waits for, such
- *     as killCursors after the user has gone. */
+ *     on its own account; GOODBYE_MS at most for what nobody waits for, such
+ *     as killCursors after the user has gone, or a greeting after a cut. */
 #ifndef STC_STREAM_H
 #define STC_STREAM_H
 

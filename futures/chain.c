@@ -13,7 +13,7 @@
  * H3  The producer's reference on the chained future belongs to the
  *     continuation, and passes to the link on inner when there is one. */
 #include "futures/awaited.h"
-#include "futures/base.h"
+#include "futures/dispatcher.h"
 #include "futures/future.h"
 
 enum when { WHEN_DONE, WHEN_NOT_DONE, ALWAYS };
@@ -133,6 +133,11 @@ static void chain_run(struct stf_continuation *c)
 
     if (applies(h, parent))
         inner = h->fn(parent, h->arg);
+    if (stf_inherited(&h->future)) { /* fn has forked, this is the child */
+        stator_future_unref(inner);
+        c->release(c);
+        return;
+    }
     if (inner != NULL && stf_needs(inner, NULL, &h->future)) {
         stf_settle_code(&h->future, STATOR_FUTURE_FAILED,
                         STATOR_ERROR_DEADLOCK,
@@ -192,8 +197,7 @@ static stator_future_t *make(const char *name, enum when when,
     h->continuation.release = chain_done;
     stator_future_ref(f); /* H3 */
     if (stf_continuation_attach(&h->continuation, future, dispatcher) != 0) {
-        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_CLOSED,
-                        "its dispatcher is closed", STATOR_NOT_SENT);
+        stf_dispatcher_refuse(dispatcher, f);
         stator_future_unref(f);
     }
     return f;

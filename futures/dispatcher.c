@@ -25,7 +25,10 @@
  * D7  Two counts: `refs`, the handles, whose end closes the dispatcher; and
  *     `holds`, whose end frees its memory.  All handles together are one
  *     hold, so is every continuation until it lies in `ready`, and so is
- *     every dispatch under way. */
+ *     every dispatch under way.
+ * D8  A continuation may fork.  In the child the dispatch it is in ends as
+ *     soon as it returns: what waits behind it is the parent's to run, and
+ *     lock, lists and descriptor are the parent's too. */
 #include "futures/dispatcher.h"
 
 #include <errno.h>
@@ -90,6 +93,17 @@ static bool inherited(const stator_dispatcher_t *d)
 bool stf_dispatcher_is_closed(stator_dispatcher_t *d)
 {
     return atomic_load_explicit(&d->closed, memory_order_acquire);
+}
+
+void stf_dispatcher_refuse(const stator_dispatcher_t *d, stator_future_t *f)
+{
+    if (inherited(d))
+        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_FORKED,
+                        "its dispatcher is from before the fork",
+                        STATOR_NOT_SENT);
+    else
+        stf_settle_code(f, STATOR_FUTURE_FAILED, STATOR_ERROR_CLOSED,
+                        "its dispatcher is closed", STATOR_NOT_SENT);
 }
 
 int stator_dispatcher_fd(const stator_dispatcher_t *d)
@@ -163,7 +177,7 @@ static int begin(stator_dispatcher_t *d, struct stf_continuation *batch[],
 }
 
 /* Run them; when one of them closes the dispatcher, those behind it never
- * run.  Answers how many count. */
+ * run.  Answers how many count, or -ECHILD: D8. */
 static int run_batch(stator_dispatcher_t *d,
                      struct stf_continuation *batch[], int n)
 {
@@ -179,6 +193,8 @@ static int run_batch(stator_dispatcher_t *d,
             ran += !c->is_silent;
             c->run(c); /* and releases it */
         }
+        if (inherited(d))
+            return -ECHILD;
     }
     return ran;
 }
@@ -196,9 +212,13 @@ int stf_dispatcher_run(stator_dispatcher_t *d, int max)
     do {
         struct stf_continuation *batch[BATCH];
         int most = max > 0 && max - ran < BATCH ? max - ran : BATCH;
+        int n_run;
 
         taken = begin(d, batch, most, &half_done);
-        ran += run_batch(d, batch, taken);
+        n_run = run_batch(d, batch, taken);
+        if (n_run < 0)
+            return n_run;
+        ran += n_run;
         if (stf_dispatcher_is_closed(d))
             return ran;
     } while (taken > 0 && (max <= 0 || ran < max));

@@ -37,6 +37,9 @@ bool stf_dispatcher_register(stator_dispatcher_t *d,
  * the write that wakes the loop. */
 void stf_dispatcher_push(stator_dispatcher_t *d, struct stf_continuation *c);
 
+/* Settle `f`, which `d` will never run for: why, is its error. */
+void stf_dispatcher_refuse(const stator_dispatcher_t *d, stator_future_t *f);
+
 /* The memory, apart from the handle: see C3 in continuation.h. */
 void stf_dispatcher_hold(stator_dispatcher_t *d);
 void stf_dispatcher_release(stator_dispatcher_t *d);

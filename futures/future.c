@@ -74,7 +74,7 @@ stator_future_t *stf_future_failed(stator_error_code_t code,
     va_end(args);
     result->has_error = true;
     stf_settle(f, STATOR_FUTURE_FAILED, result, STATOR_NOT_SENT);
-    return f;
+    return f; /* NOLINT(clang-analyzer-unix.Malloc): references are counted */
 }
 
 stator_future_t *stator_future_ref(stator_future_t *f)
@@ -204,7 +204,9 @@ bool stator_future_cancel(stator_future_t *f)
 {
     if (f == NULL)
         return false;
-    if (stf_state_word(&f->state) == STF_PENDING && !stf_inherited(f)) {
+    if (stf_inherited(f)) /* whoever has claimed it is not here */
+        return stator_future_poll(f) == STATOR_FUTURE_CANCELLED;
+    if (stf_state_word(&f->state) == STF_PENDING) {
         if (f->kind->cancel != NULL)
             f->kind->cancel(f);
         else

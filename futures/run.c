@@ -121,6 +121,8 @@ static int run_towards(stator_dispatcher_t *d, stator_future_t *f,
     if (failed != 0)
         return -failed;
     ran = stf_dispatcher_run(d, 0);
+    if (ran < 0)
+        return ran;
     if (stf_dispatcher_is_closed(d) ||
         stator_future_poll(f) != STATOR_FUTURE_PENDING)
         return 1;

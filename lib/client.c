@@ -174,9 +174,9 @@ static void begin_on(struct stl_request *r, const char *subject,
         stl_request_fail(r, STATOR_ERROR_ARGUMENT, "%s", fault);
 }
 
-static stator_future_t *command(stator_client_t *client, const char *subject,
-                                const struct stc_verb *verb, const char *db,
-                                const bson_t *command, const bson_t *opts)
+STL_PART stator_future_t *command(stator_client_t *client, const char *subject,
+                                  const struct stc_verb *verb, const char *db,
+                                  const bson_t *command, const bson_t *opts)
 {
     struct stl_request r;
 

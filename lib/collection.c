@@ -99,11 +99,11 @@ stator_collection_insert_many(stator_collection_t *collection,
     return stl_request_submit(&r);
 }
 
-static stator_future_t *update(stator_collection_t *collection,
-                               const char *subject,
-                               const struct stc_verb *verb,
-                               const bson_t *selector, const bson_t *update,
-                               const bson_t *opts)
+STL_PART stator_future_t *update(stator_collection_t *collection,
+                                 const char *subject,
+                                 const struct stc_verb *verb,
+                                 const bson_t *selector, const bson_t *update,
+                                 const bson_t *opts)
 {
     struct stl_request r;
 
@@ -140,11 +140,11 @@ stator_collection_find_one_and_update(stator_collection_t *collection,
                   &stc_verb_find_one_and_update, selector, u, opts);
 }
 
-static stator_future_t *replace(stator_collection_t *collection,
-                                const char *subject,
-                                const struct stc_verb *verb,
-                                const bson_t *selector,
-                                const bson_t *replacement, const bson_t *opts)
+STL_PART stator_future_t *replace(stator_collection_t *collection,
+                                  const char *subject,
+                                  const struct stc_verb *verb,
+                                  const bson_t *selector,
+                                  const bson_t *replacement, const bson_t *opts)
 {
     struct stl_request r;
 
@@ -174,10 +174,10 @@ stator_collection_find_one_and_replace(stator_collection_t *collection,
                    opts);
 }
 
-static stator_future_t *remove_by(stator_collection_t *collection,
-                               const char *subject,
-                               const struct stc_verb *verb,
-                               const bson_t *selector, const bson_t *opts)
+STL_PART stator_future_t *remove_by(stator_collection_t *collection,
+                                 const char *subject,
+                                 const struct stc_verb *verb,
+                                 const bson_t *selector, const bson_t *opts)
 {
     struct stl_request r;
 
@@ -299,10 +299,10 @@ stator_future_t *stator_collection_distinct(stator_collection_t *collection,
 
 /* ---- indexes, and the collection itself -------------------------------- */
 
-static stator_future_t *create_indexes(stator_collection_t *collection,
-                                       const char *subject,
-                                       const bson_t **models, size_t n,
-                                       const bson_t *opts)
+STL_PART stator_future_t *create_indexes(stator_collection_t *collection,
+                                         const char *subject,
+                                         const bson_t **models, size_t n,
+                                         const bson_t *opts)
 {
     struct stl_request r;
 
@@ -341,9 +341,9 @@ stator_collection_list_indexes(stator_collection_t *collection,
     return stl_request_open(&r);
 }
 
-static stator_future_t *drop_index(stator_collection_t *collection,
-                                   const char *subject, const char *name,
-                                   const bson_t *opts)
+STL_PART stator_future_t *drop_index(stator_collection_t *collection,
+                                     const char *subject, const char *name,
+                                     const bson_t *opts)
 {
     struct stl_request r;
 
@@ -380,8 +380,8 @@ stator_future_t *stator_collection_rename(stator_collection_t *collection,
         new_db = stc_target_db(r.target);
     if (stl_request_check_text(&r, "new_db", new_db) &&
         stl_request_check_text(&r, "new_name", new_name)) {
-        BSON_APPEND_UTF8(&to, "db", new_db);
-        BSON_APPEND_UTF8(&to, "name", new_name);
+        bson_append_utf8(&to, "db", -1, new_db, -1);
+        bson_append_utf8(&to, "name", -1, new_name, -1);
         BSON_APPEND_BOOL(&to, "drop", drop_target);
         stl_request_copy(&r, &to);
     }

@@ -71,10 +71,10 @@ const char *stator_database_get_name(const stator_database_t *database)
 
 /* ---- commands ---------------------------------------------------------- */
 
-static stator_future_t *command(stator_database_t *database,
-                                const char *subject,
-                                const struct stc_verb *verb,
-                                const bson_t *command, const bson_t *opts)
+STL_PART stator_future_t *command(stator_database_t *database,
+                                  const char *subject,
+                                  const struct stc_verb *verb,
+                                  const bson_t *command, const bson_t *opts)
 {
     struct stl_request r;
 
@@ -119,10 +119,10 @@ stator_cursor_t *stator_database_aggregate(stator_database_t *database,
 
 /* ---- collections, and the database itself ------------------------------ */
 
-static stator_future_t *with_name(stator_database_t *database,
-                                  const char *subject,
-                                  const struct stc_verb *verb,
-                                  const char *name, const bson_t *opts)
+STL_PART stator_future_t *with_name(stator_database_t *database,
+                                    const char *subject,
+                                    const struct stc_verb *verb,
+                                    const char *name, const bson_t *opts)
 {
     struct stl_request r;
 
@@ -158,9 +158,9 @@ stator_database_list_collections(stator_database_t *database,
     return stl_request_open(&r);
 }
 
-static stator_future_t *plain(stator_database_t *database,
-                              const char *subject,
-                              const struct stc_verb *verb, const bson_t *opts)
+STL_PART stator_future_t *plain(stator_database_t *database,
+                                const char *subject,
+                                const struct stc_verb *verb, const bson_t *opts)
 {
     struct stl_request r;
 

@@ -22,6 +22,7 @@
  *     not seen are still there when it stops, whyever it does.  What is
  *     awaited takes none with it. */
 #include "futures/awaited.h"
+#include "futures/dispatcher.h"
 #include "futures/future.h"
 #include "lib/cursor.h"
 
@@ -120,7 +121,7 @@ static void go_on_after(struct each *e, stator_future_t *next,
     stator_future_ref(f); /* the continuation's */
     if (stf_continuation_attach(&e->continuation, next, dispatcher) != 0) {
         stator_future_unref(f);
-        fail_closed(e);
+        stf_dispatcher_refuse(dispatcher, f);
         give_up_next(e, next);
     }
     stator_future_unref(next);
@@ -209,6 +210,10 @@ static void each_run(struct stf_continuation *c)
     stator_future_unref(received);
     if (verdict == GO_ON)
         verdict = hand_over_buffered(e, DOCUMENTS_A_RUN, &awaited);
+    if (stf_inherited(&e->future)) { /* fn has forked, this is the child */
+        stator_future_unref(awaited);
+        verdict = STOP;
+    }
     if (verdict == GO_ON && !is_over(e)) {
         if (stf_continuation_again(c) == 0)
             return;

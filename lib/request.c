@@ -300,12 +300,14 @@ static stator_future_t *failure(const struct stl_request *r)
     return stf_future_failed(r->code, r->subject, "%s", r->problem);
 }
 
-stator_future_t *stl_request_submit(struct stl_request *r)
+stator_future_t *stl_request_submit_from(struct stl_request *r,
+                                         const void *site)
 {
     stator_future_t *future;
 
     if (stl_request_is_sound(r)) {
         r->core.target = r->target;
+        r->core.site = site;
         future = stc_submit(r->client, &r->core); /* takes the bytes */
     } else {
         future = failure(r);
@@ -315,13 +317,15 @@ stator_future_t *stl_request_submit(struct stl_request *r)
     return future;
 }
 
-stator_cursor_t *stl_request_open(struct stl_request *r)
+stator_cursor_t *stl_request_open_from(struct stl_request *r,
+                                       const void *site)
 {
     stator_cursor_t *cursor;
     stator_future_t *fault;
 
     if (stl_request_is_sound(r)) {
         r->core.target = r->target;
+        r->core.site = site;
         cursor = stl_cursor_new(r->client, &r->core);
     } else {
         fault = failure(r);

@@ -82,8 +82,18 @@ void stl_request_text(struct stl_request *r, const char *key,
 size_t stl_document_size_with_id(const bson_t *document);
 uint8_t *stl_document_write_with_id(uint8_t *to, const bson_t *document);
 
-/* The end of it: the request is used up. */
-stator_future_t *stl_request_submit(struct stl_request *r);
-stator_cursor_t *stl_request_open(struct stl_request *r);
+/* The end of it: the request is used up.  What core keeps knows where the
+ * user called from, for a close that finds it open: the return address of the
+ * public function.  So what these stand in is that function itself, or an
+ * STL_PART of it. */
+#define stl_request_submit(r) \
+    stl_request_submit_from((r), __builtin_return_address(0))
+#define stl_request_open(r) \
+    stl_request_open_from((r), __builtin_return_address(0))
+#define STL_PART static inline __attribute__((always_inline))
+stator_future_t *stl_request_submit_from(struct stl_request *r,
+                                         const void *site);
+stator_cursor_t *stl_request_open_from(struct stl_request *r,
+                                       const void *site);
 
 #endif /* STL_REQUEST_H */

@@ -127,9 +127,12 @@ stator_client_new_from_pool(mongoc_client_pool_t *pool, const bson_t *opts,
  *   "abort"   as cancel, and nothing is said to the server
  *
  * All accepted futures settle by timeoutMS + 200 ms, then the one returned
- * here: DONE, with {"leaked": [..]} as its reply, which names whatever still
- * sits in the driver.  A second close settles too; a stricter mode or a
- * shorter time is taken over.
+ * here: DONE, with {"leaked": [{kind, what, ageMS, site}, ..]} as its reply,
+ * which names cursors that were open, promises of stator_client_run that were
+ * never settled, and whatever still sits in the driver; `site` (if known) is
+ * where the call was made, as "program+0x1234" for addr2line(1).
+ * A second close settles too; a stricter mode or a shorter time is taken
+ * over.
  *
  * Thread: any.  Never blocks.
  * Owns: a new reference, never NULL; copies `opts`.

@@ -10,7 +10,7 @@ static bool is_a_child;
 
 /* Memory of threads that a child does not have is no leak of its own; the
  * driver's monitors alone own some.  (Asked by LeakSanitizer at exit.) */
-int __lsan_is_turned_off(void);
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {
     return is_a_child;

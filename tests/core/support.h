@@ -64,6 +64,8 @@ int64_t read_all(stator_cursor_t *cursor);
 
 /* Keep a reference until the scene ends. */
 stator_future_t *lend(stator_future_t *future);
+/* For who ends a scene in a way of its own. */
+void give_back_lent(void);
 /* done (), of a lent one. */
 stator_future_t *ck_done(stator_future_t *future);
 /* It must be CANCELLED, with that outcome. */
@@ -98,7 +100,7 @@ int threads_named(const char *prefix);
 void await_threads(const char *prefix, int n);
 /* Open descriptors. */
 int count_fds(void);
-/* Resident memory in KiB. */
+/* Resident memory in KiB; -1: there is no telling. */
 int64_t resident_kib(void);
 
 #endif /* STATOR_TESTS_CORE_SUPPORT_H */

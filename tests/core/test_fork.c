@@ -414,6 +414,8 @@ START_TEST(inside_a_function_on_a_worker)
     fork_inside_t in = {.returns = _i == 1, .pid = -1};
     wire_stats_t before, after;
 
+    if (in.returns && UNDER_TSAN)
+        SKIP("ThreadSanitizer does not survive that the thread ends");
     in.scene = scene_with_uri("{'workers': 1}", QUIET);
     ck_done(ask_one(in.scene, NULL));
     wire_stats(in.scene->server, &before);

@@ -51,13 +51,14 @@ static int64_t now_ns(void)
 
 static void note(const char *name)
 {
-    int64_t took = now_ns() - began;
+    int64_t took = now_ns() - began, *best;
 
     MUST(place < CALLS_MAX);
     snprintf(report->calls[place].name, sizeof report->calls[place].name, "%s",
              name);
-    if (report->calls[place].best_ns == 0 || took < report->calls[place].best_ns)
-        report->calls[place].best_ns = took;
+    best = &report->calls[place].best_ns;
+    if (*best == 0 || took < *best)
+        *best = took;
     if (++place > report->n)
         report->n = place;
 }

@@ -153,7 +153,7 @@ START_TEST(a_kept_one_can_be_cancelled_and_expire)
     scene_t *s = scene_new(NULL);
     struct work *w = work_new(s);
     stator_future_t *f = run(s, keep_promise, w,
-                             _i == 0 ? NULL : "{'timeoutMS': 100}");
+                             _i == 0 ? NULL : "{'timeoutMS': 500}");
 
     sem_wait(&w->over);
     ck_done(ask_one(s, NULL));

@@ -201,7 +201,13 @@ static void child_dispatcher(void *arg)
     expect(probe.freed == 2);
 
     f = stator_future_chain(h->done, h->dispatcher, link_fn, NULL);
-    expect(stator_future_poll(f) == STATOR_FUTURE_FAILED);
+    expect(is_forked(f));
+    stator_future_unref(f);
+    f = stator_future_recover(h->done, h->dispatcher, link_fn, NULL);
+    expect(is_forked(f));
+    stator_future_unref(f);
+    f = stator_future_finally(h->pending.future, h->dispatcher, link_fn, NULL);
+    expect(is_forked(f));
     stator_future_unref(f);
 
     expect(stator_dispatcher_ref(h->dispatcher) == h->dispatcher);
@@ -588,6 +594,143 @@ START_TEST(fork_inside_a_continuation)
 }
 END_TEST
 
+/* The child of such a fork goes on as the parent does: it returns from its
+ * continuation into a dispatch that is not its own. */
+typedef struct stray {
+    stator_dispatcher_t *dispatcher;
+    probe_t behind[100]; /* continuations queued behind the fork */
+    pid_t pid;           /* 0: in the child */
+    int fd;
+} stray_t;
+
+static void then_stray(stator_future_t *future, void *arg)
+{
+    stray_t *stray = arg;
+
+    (void)future;
+    fflush(NULL);
+    stray->pid = fork();
+    if (stray->pid == 0) {
+        signal(SIGALRM, SIG_DFL);
+        alarm(CHILD_SECONDS);
+    }
+}
+
+static stator_future_t *stray_fn(stator_future_t *future, void *arg)
+{
+    then_stray(future, arg);
+    return stator_future_ref(future);
+}
+
+static int dispatch_as(int how, stator_dispatcher_t *d, stator_future_t *f)
+{
+    if (how == 0)
+        return stator_dispatcher_dispatch(d, 0);
+    if (how == 1)
+        return stator_dispatcher_run_once(d, PATIENCE_MS);
+    return stator_dispatcher_run_until(d, f, PATIENCE_MS);
+}
+
+static void child_strayed(stray_t *stray, stator_future_t *f, int ran)
+{
+    expect(ran == -ECHILD);
+    for (int i = 0; i < 100; i++)
+        expect(stray->behind[i].ran == 0);
+    expect(stator_dispatcher_dispatch(stray->dispatcher, 0) == -ECHILD);
+    expect(is_forked(f));
+    expect(stator_future_wait(f, -1) == 0);
+    child_new(NULL); /* no dispatch is thought to be under way */
+    stator_future_unref(f);
+    stator_dispatcher_unref(stray->dispatcher);
+    _exit(0);
+}
+
+START_TEST(a_child_may_return_from_the_continuation)
+{
+    int how = _i / 2, status = 0;
+    bool in_chain = _i % 2 == 1;
+    stray_t stray = {.dispatcher = dispatcher_new(), .pid = -1};
+    stator_future_t *done = future_done(1), *last;
+    link_t link = {0};
+    int ran;
+
+    stray.fd = stator_dispatcher_fd(stray.dispatcher);
+    last = in_chain ? stator_future_chain(done, stray.dispatcher, stray_fn,
+                                          &stray)
+                    : NULL;
+    if (!in_chain)
+        ck_assert_int_eq(stator_future_then(done, stray.dispatcher,
+                                            then_stray, &stray),
+                         0);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(stator_future_then_full(done, stray.dispatcher,
+                                                 probe_then, &stray.behind[i],
+                                                 probe_free),
+                         0);
+    if (last == NULL)
+        last = stator_future_chain(done, stray.dispatcher, link_fn,
+                                   &link);
+    ran = dispatch_as(how, stray.dispatcher, last);
+    if (stray.pid == 0)
+        child_strayed(&stray, last, ran);
+    ck_assert_int_gt(stray.pid, 0);
+    ck_assert_int_ge(ran, 0);
+    ck_assert_int_eq(waitpid(stray.pid, &status, 0), stray.pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "the child: %x", (unsigned)status);
+    dispatch_all(stray.dispatcher);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(stray.behind[i].ran, 1);
+        ck_assert_int_eq(stray.behind[i].freed, 1);
+    }
+    assert_done(last, 1);
+    ck_assert(!readable(stray.fd));
+    stator_future_unref(last);
+    stator_future_unref(done);
+    stator_dispatcher_unref(stray.dispatcher);
+}
+END_TEST
+
+/* The outer dispatch is another dispatcher's, and ends like the inner. */
+static void then_nest(stator_future_t *future, void *arg)
+{
+    stray_t *stray = arg;
+    int ran = stator_dispatcher_dispatch(stray->dispatcher, 0);
+
+    (void)future;
+    if (stray->pid == 0)
+        expect(ran == -ECHILD);
+}
+
+START_TEST(a_child_may_return_from_nested_dispatches)
+{
+    stray_t stray = {.dispatcher = dispatcher_new(), .pid = -1};
+    stator_dispatcher_t *outer = dispatcher_new();
+    stator_future_t *done = future_done(1);
+    int ran, status = 0;
+
+    ck_assert_int_eq(
+        stator_future_then(done, stray.dispatcher, then_stray, &stray), 0);
+    ck_assert_int_eq(stator_future_then(done, outer, then_nest, &stray), 0);
+    ck_assert_int_eq(
+        stator_future_then(done, outer, probe_then, &stray.behind[0]), 0);
+    ran = stator_dispatcher_dispatch(outer, 0);
+    if (stray.pid == 0) {
+        expect(ran == -ECHILD);
+        expect(stray.behind[0].ran == 0);
+        child_new(NULL);
+        _exit(0);
+    }
+    ck_assert_int_eq(ran, 2);
+    ck_assert_int_eq(waitpid(stray.pid, &status, 0), stray.pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ck_assert_int_eq(stray.behind[0].ran, 1);
+    stator_future_unref(done);
+    stator_dispatcher_unref(outer);
+    stator_dispatcher_unref(stray.dispatcher);
+}
+END_TEST
+
 typedef struct waiter {
     stator_future_t *future;
     atomic_int tid;
@@ -715,6 +858,8 @@ SUITE(fork)
     tcase_add_test(tc, child_builds_on_a_settled_one);
     tcase_add_test(tc, grandchild_inherits_from_both);
     tcase_add_test(tc, fork_inside_a_continuation);
+    tcase_add_loop_test(tc, a_child_may_return_from_the_continuation, 0, 6);
+    tcase_add_test(tc, a_child_may_return_from_nested_dispatches);
     tcase_add_test(tc, fork_while_a_thread_waits);
     tcase_add_test(tc, locks_held_at_fork_are_not_taken);
 }

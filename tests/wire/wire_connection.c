@@ -87,6 +87,9 @@ void wire_connection_end(wire_connection_t *connection, wire_end_t how)
                    sizeof reset);
     else
         discard_input(connection);
+    /* A child that a test has forked holds a copy, so closing alone would
+     * leave it in the set. */
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     close(connection->fd);
     connection->state = CONNECTION_DEAD;
     server->stats.connections_open--;

@@ -51,8 +51,7 @@ void wire_server_unlock_changed(wire_server_t *server)
         continue;
 }
 
-/* How long a wait for what must come may last. */
-static int64_t patience_ms(int64_t timeout_ms)
+int64_t wire_patience_ms(int64_t timeout_ms)
 {
     const char *text = getenv("CK_TIMEOUT_MULTIPLIER");
     double factor = text ? strtod(text, NULL) : 1;
@@ -65,7 +64,7 @@ static int64_t patience_ms(int64_t timeout_ms)
 bool wire_server_wait(wire_server_t *server, bool (*until)(void *), void *arg,
                       int64_t timeout_ms)
 {
-    int64_t end_us = wire_now_us() + patience_ms(timeout_ms) * 1000;
+    int64_t end_us = wire_now_us() + wire_patience_ms(timeout_ms) * 1000;
     struct timespec end = {.tv_sec = end_us / 1000000,
                            .tv_nsec = end_us % 1000000 * 1000};
     int error = 0;

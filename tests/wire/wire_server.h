@@ -68,6 +68,9 @@ void wire_server_end_all(wire_server_t *server, wire_end_t how);
 /* Unlock after a change by a thread of the test: the loop takes a turn. */
 void wire_server_unlock_changed(wire_server_t *server);
 
+/* How long a wait for what must come may last: WIRE_WAIT, or so long. */
+int64_t wire_patience_ms(int64_t timeout_ms);
+
 /* With the lock held: sleep until `until` or the time is over; true if it is
  * so. */
 bool wire_server_wait(wire_server_t *server, bool (*until)(void *), void *arg,
