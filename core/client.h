@@ -12,8 +12,8 @@
  *                 keeper: steps of close.c        workers end
  *
  * L1  `lock` guards what stands below it, and is held for a few
- *     instructions only.  Order of locks: client, cursor, queue; keeper and
- *     pool are leaves.  No future is settled with one held.
+ *     instructions only.  Order of locks: client, cursor, lease, queue;
+ *     keeper and pool are leaves.  No future is settled with one held.
  * L2  Everything accepted settles: what is admitted is counted in `queued`
  *     until it is taken, and the workers are not stopped before that count
  *     is 0 and no connection is lent. */
@@ -29,6 +29,7 @@
 #include "core/pool.h"
 #include "core/queue.h"
 #include "core/stats.h"
+#include "core/tie.h"
 
 struct stator_client {
     atomic_uint refs;
@@ -43,10 +44,13 @@ struct stator_client {
     atomic_int sharing;   /* cursors on a worker's own connection */
     atomic_int n_running; /* worker threads not yet ended */
     atomic_int lookups;   /* threads that look up a name: see dial.h */
+    atomic_int granted;   /* connections that leases have */
+    int32_t wait_queue_ms; /* waitQueueTimeoutMS of the URI, or 0 */
 
     pthread_mutex_t lock;
     struct stc_config config;
     struct cds_list_head cursors;
+    struct stc_ties ties; /* leases and sessions */
     unsigned round;     /* see next_cursor in close.c */
     int n_threads;      /* of workers, not yet joined */
     unsigned n_started; /* ever: for names */
@@ -70,7 +74,8 @@ static inline void stc_client_hold(stator_client_t *client)
 
 void stc_client_release(stator_client_t *client);
 
-bool stc_client_is_inherited(const stator_client_t *client);
+/* A user's reference, unless there is none any more. */
+bool stc_client_ref_if_open(stator_client_t *client);
 
 /* The FAILED future of every call in a child after fork. */
 stator_future_t *stc_forked(const char *subject);

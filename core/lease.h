@@ -6,59 +6,97 @@
  *                                          ─no──> parked, without a thread,
  *                                                 until one is given back
  *   enter ─> waiting ─> `current`: in the queue ─> worker ─> next
- *   last reference, or close of the client ─> end ─> the connection goes back
  *
- * Y1  All below `lock` changes under it.  Order: client, cursor, lease,
- *     queue; the pool is a leaf.
+ *   last reference gone ──────────────────────────────> connection goes back
+ *   client closing, nobody uses it ─> sessions' enders ─> connection goes back
+ *
+ * Y1  All below `lock` changes under it.  Order of locks: cursor, lease,
+ *     queue or pool.  Nothing is settled, no reference dropped with it held.
  * Y2  `current` is in the queue or in a worker's hands, and only its worker
- *     touches `connection` and the sessions; the queue's lock lies between
- *     two of them.
- * Y3  References: each handle, each session, each operation, each cursor on
- *     it.  With the last one gone nothing can enter any more, and the
- *     connection goes back by the thread that gave it up: no I/O.
- * Y4  After the client has begun to close, `connection` goes back as soon as
- *     the line is empty (is_over); who enters later is refused by the queue,
- *     which is shut. */
+ *     touches `connection` and the driver's sessions on it; the queue's lock
+ *     lies between two of them.
+ * Y3  References: the handles, the results of futures, each operation, each
+ *     cursor, each session until it has ended.  So when the last one goes
+ *     nothing is in the line nor can enter it, and the connection goes back
+ *     by the thread that let go: no I/O.
+ * Y4  When the client closes, the connection goes back as soon as the line is
+ *     empty and `n_users` is 0: who is between asking for a place in the
+ *     queue and entering the line, and cursors that have a request or the
+ *     server's cursor on it.  From then on nobody enters, for the queue is
+ *     shut.
+ * Y5  A parked request has a place in the queue (Q1) and a reference of the
+ *     pool's; whoever takes it out of the pool's list has both. */
 #ifndef STC_LEASE_H
 #define STC_LEASE_H
 
-#include <stdatomic.h>
-
-#include <urcu/list.h>
-
-#include "core/core.h"
+#include "core/tie.h"
+#include "futures/base.h"
 
 struct stc_op;
 struct stc_connection;
+struct stc_session;
 
 struct stc_lease {
-    atomic_uint refs;
-    stator_client_t *client;   /* its memory */
-    struct cds_list_head node; /* the client's leases, under its lock */
-    int64_t id;
-    int64_t made; /* when: for the list of what leaked */
+    struct stc_tie tie; /* first */
     pthread_mutex_t lock;
     struct cds_list_head waiting; /* operations, oldest first */
     struct stc_op *current;
-    struct stc_connection *connection; /* NULL: given back */
+    unsigned n_users;
+    struct cds_list_head sessions;     /* those that have not begun to end */
+    struct stc_connection *connection; /* NULL: not yet, or given back */
 };
+
+static inline struct stc_lease *stc_lease_of(struct stc_tie *tie)
+{
+    return stf_container_of(tie, struct stc_lease, tie);
+}
 
 /* Without a connection yet, one reference.  NULL: no memory. */
 struct stc_lease *stc_lease_new(stator_client_t *client);
-void stc_lease_ref(struct stc_lease *lease);
+void stc_lease_unref(struct stc_lease *lease); /* NULL is fine */
 
-/* On a worker: a connection for `op`, a request for a lease, now or when one
- * is given back. */
+/* ---- a connection for it ----------------------------------------- */
+
+/* On a worker that has a connection itself: one for the lease of `op`, which
+ * is a request for one, now or when one is given back.  Afterwards the worker
+ * has nothing to do with `op`. */
 void stc_lease_request(struct stc_op *op);
-/* A parked request was given up.  True: it was parked. */
-bool stc_lease_unpark(struct stc_op *op);
+/* A connection was given back, or more may be out: serve who is parked.  No
+ * lock is held. */
+void stc_lease_serve_parked(stator_client_t *client);
+/* The client closes: nobody will be served any more. */
+void stc_lease_give_up_parked(stator_client_t *client);
 
-/* `op` has been admitted and is to run on the lease: in its turn.  Takes a
- * reference of the caller's on it, for the queue. */
+/* ---- the line ---------------------------------------------------- */
+
+/* Y4: keep the connection.  False: the client is closing, it may be gone. */
+bool stc_lease_use(struct stc_lease *lease);
+/* The same by who knows that it is used. */
+void stc_lease_use_too(struct stc_lease *lease);
+void stc_lease_disuse(struct stc_lease *lease);
+
+/* `op` has been admitted and is to run on the lease, in its turn.  Takes a
+ * reference of the caller's on it, for the line and then the queue. */
 void stc_lease_enter(struct stc_lease *lease, struct stc_op *op);
-/* As stc_queue_withdraw. */
+/* As stc_queue_withdraw, of an operation on `lease`, wherever it is. */
 bool stc_lease_withdraw(struct stc_lease *lease, struct stc_op *op);
-/* A worker has finished the current one. */
-void stc_lease_next(struct stc_lease *lease);
+/* A worker has finished `op`, the current one. */
+void stc_lease_next(struct stc_lease *lease, struct stc_op *op);
+
+/* `session` is on it and has to end before the connection goes. */
+void stc_lease_add_session(struct stc_lease *lease,
+                           struct stc_session *session);
+/* The session's last reference has gone: let it end in its turn. */
+void stc_lease_end_session(struct stc_lease *lease,
+                           struct stc_session *session);
+
+/* ---- the client closes ------------------------------------------- */
+
+/* Name what is open, and end what nobody is at. */
+void stc_leases_shut(stator_client_t *client);
+/* Give up all that waits in a line. */
+void stc_leases_give_up_waiting(stator_client_t *client);
+/* All workers have ended: what is left stays as it is. */
+void stc_leases_abandon(stator_client_t *client);
 
 #endif /* STC_LEASE_H */

@@ -3,11 +3,13 @@
  * given up, counted. */
 #include "core/op.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/client.h"
 #include "core/cursor.h"
+#include "core/session.h"
 #include "core/target.h"
 #include "core/verb.h"
 
@@ -40,6 +42,11 @@ static void op_release(stator_future_t *f)
     stc_op_drop_bytes(op);
     if (op->is_request)
         stc_cursor_forget(op);
+    if (op->verb == &stc_verb_end_session)
+        stc_session_release(op->session);
+    else
+        stc_session_unref(op->session);
+    stc_lease_unref(op->lease);
     stc_target_unref(op->target);
     stc_client_release(op->client);
 }
@@ -104,16 +111,29 @@ bool stc_op_admit(struct stc_op *op)
     return false;
 }
 
+void stc_op_refuse(struct stc_op *op)
+{
+    stc_stats_submitted(&op->client->stats);
+    stf_settle_code(stc_op_future(op), STATOR_FUTURE_FAILED,
+                    STATOR_ERROR_CLOSED, op->client->note_closed,
+                    STATOR_NOT_SENT);
+}
+
 void stc_op_watch(struct stc_op *op)
 {
     if (op->deadline.at != STF_NO_DEADLINE)
         stc_keeper_watch(&op->client->keeper, op);
 }
 
-/* Of an operation that is claimed.  True: no worker had it. */
-static bool withdraw(struct stc_op *op)
+struct stc_lease *stc_op_lease(const struct stc_op *op)
 {
-    if (!stc_queue_withdraw(&op->client->queue, op))
+    return op->is_request ? op->cursor->lease : op->lease;
+}
+
+bool stc_op_withdraw(struct stc_op *op)
+{
+    if (op->lease != NULL ? !stc_lease_withdraw(op->lease, op)
+                          : !stc_queue_withdraw(&op->client->queue, op))
         return false;
     stc_op_drop_bytes(op);
     stc_queue_discharge(&op->client->queue);
@@ -125,7 +145,8 @@ static bool withdraw(struct stc_op *op)
 static bool cut(struct stc_op *op)
 {
     struct stc_transport *t;
-    bool is_users = !op->is_request && op->fn != NULL;
+    bool is_users =
+        !op->is_request && (op->fn != NULL || op->fn_session != NULL);
 
     if (stf_phase(stc_op_future(op)) < STATOR_PHASE_SENT)
         return true; /* O3 */
@@ -178,14 +199,92 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    was_queued = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
+    was_queued = op->is_request ? stc_cursor_withdraw(op) : stc_op_withdraw(op);
     not_sent = was_queued || cut(op);
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+    if (why == STC_BY_DEADLINE && was_queued && op->waits_by_uri)
+        f->note = "waitQueueTimeoutMS ran out before a connection was free";
     if (why == STC_BY_DEADLINE && not_sent && !was_queued)
         f->result = late_result(op, f->note);
     stf_finish(f, ends[why].final);
+    return true;
+}
+
+/* ---- where it is to run ------------------------------------------ */
+
+bool stc_request_bind(stator_client_t *client, struct stc_request *request,
+                      char *problem, size_t size)
+{
+    struct stc_tie *session = NULL, *lease = NULL;
+
+    if (stc_client_is_inherited(client)) /* which is answered later */
+        return true;
+    if (request->session_id != 0) {
+        session = stc_tie_find(client, STC_SESSION, request->session_id);
+        if (session == NULL) {
+            snprintf(problem, size, "sessionId %" PRId64 " is no session of "
+                     "this client, or has ended", request->session_id);
+            return false;
+        }
+        request->session = stc_session_of(session);
+    }
+    if (request->lease_id != 0) {
+        lease = stc_tie_find(client, STC_LEASE, request->lease_id);
+        if (lease == NULL)
+            snprintf(problem, size, "leaseId %" PRId64 " is no lease of this "
+                     "client, or has ended", request->lease_id);
+        else if (session != NULL &&
+                 request->session->lease != stc_lease_of(lease))
+            snprintf(problem, size, "sessionId %" PRId64 " is not on the "
+                     "lease of leaseId %" PRId64, request->session_id,
+                     request->lease_id);
+        else
+            request->lease = stc_lease_of(lease);
+        if (request->lease == NULL) {
+            if (lease != NULL)
+                stc_lease_unref(stc_lease_of(lease));
+            stc_session_unref(request->session);
+            request->session = NULL;
+            return false;
+        }
+    } else if (session != NULL) {
+        request->lease = request->session->lease;
+        stc_tie_ref(&request->lease->tie);
+    }
+    return true;
+}
+
+void stc_request_drop(struct stc_request *request)
+{
+    stc_session_unref(request->session);
+    stc_lease_unref(request->lease);
+    free(request->bytes);
+}
+
+/* What the request is bound to; what it asks for is made.  False: no
+ * memory. */
+static bool take_strand(struct stc_op *op, struct stc_request *request)
+{
+    bool starts = request->verb == &stc_verb_start_session;
+
+    op->session = request->session;
+    op->lease = request->lease;
+    if (request->verb == &stc_verb_lease || (starts && op->lease == NULL)) {
+        op->acquires = true;
+        op->lease = stc_lease_new(op->client);
+        if (op->lease == NULL)
+            return false;
+        op->lease->tie.site = request->site;
+    }
+    if (starts) {
+        op->session = stc_session_new(op->client, op->lease, op->target);
+        if (op->session == NULL)
+            return false;
+        op->session->tie.site = op->session->ender->site = request->site;
+        stc_tie_ref(&op->lease->tie); /* the session's */
+    }
     return true;
 }
 
@@ -193,14 +292,20 @@ stator_future_t *stc_submit(stator_client_t *client,
                             struct stc_request *request)
 {
     struct stc_op *op;
+    bool uses;
 
     if (stc_client_is_inherited(client)) {
         free(request->bytes);
         return stc_forked(request->verb->name);
     }
     op = stc_op_new(client, request->verb, request->target);
-    if (op == NULL) {
-        free(request->bytes);
+    if (op == NULL || !take_strand(op, request)) {
+        if (op != NULL) { /* which has them by now */
+            stc_op_unref(op);
+            request->session = NULL;
+            request->lease = NULL;
+        }
+        stc_request_drop(request);
         return stf_future_no_memory();
     }
     op->site = request->site;
@@ -208,16 +313,29 @@ stator_future_t *stc_submit(stator_client_t *client,
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;
     op->fn = request->fn;
+    op->fn_session = request->fn_session;
     op->arg = request->arg;
-    if (request->timeout_ms > 0)
+    if (request->timeout_ms > 0) {
         op->deadline.at = stf_deadline_after_ms(request->timeout_ms);
-    if (stc_op_admit(op)) {
+    } else if (op->acquires && client->wait_queue_ms > 0) {
+        op->waits_by_uri = true;
+        op->deadline.at = stf_deadline_after_ms(client->wait_queue_ms);
+    }
+    uses = op->lease != NULL && stc_lease_use(op->lease); /* Y4 */
+    if (op->lease != NULL && !uses) {
+        stc_op_refuse(op);
+    } else if (stc_op_admit(op)) {
         stc_op_ref(op); /* the queue's */
         stc_op_watch(op);
-        stc_queue_push(&client->queue, op);
+        if (op->lease != NULL && !op->acquires)
+            stc_lease_enter(op->lease, op);
+        else
+            stc_queue_push(&client->queue, op);
         /* Its time can have run out before there was anything to withdraw. */
         if (stc_op_is_settled(op))
-            withdraw(op);
+            stc_op_withdraw(op);
     }
+    if (uses)
+        stc_lease_disuse(op->lease);
     return stc_op_future(op);
 }
