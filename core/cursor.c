@@ -38,6 +38,11 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     atomic_init(&c->refs, 1);
     c->lease = request->lease;
     c->session = request->session;
+    c->is_tied = c->lease != NULL;
+    if (c->lease != NULL)
+        stc_lease_hold(c->lease);
+    if (c->session != NULL)
+        stc_session_hold(c->session);
     c->client = client;
     stc_client_hold(client);
     c->target = stc_target_ref(request->target);
@@ -80,6 +85,12 @@ void stc_cursor_ref(struct stc_cursor *c)
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
 }
 
+void stc_cursor_untie(struct stc_cursor *c)
+{
+    stc_session_unref(c->session);
+    stc_lease_unref(c->lease);
+}
+
 void stc_cursor_unref(struct stc_cursor *c)
 {
     stator_client_t *client = c->client;
@@ -98,8 +109,12 @@ void stc_cursor_unref(struct stc_cursor *c)
     stf_result_free(c->failure_room);
     if (c->closer != NULL)
         stc_op_unref(c->closer);
-    stc_session_unref(c->session);
-    stc_lease_unref(c->lease);
+    if (c->is_tied)
+        stc_cursor_untie(c);
+    if (c->session != NULL)
+        stc_session_release(c->session);
+    if (c->lease != NULL)
+        stc_lease_release(c->lease);
     stc_target_unref(c->target);
     free(c->bytes);
     pthread_mutex_destroy(&c->lock);

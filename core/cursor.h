@@ -57,8 +57,10 @@ struct stc_cursor {
     int64_t timeout_ms;
     enum stc_timeout_mode timeout_mode;
     enum stc_priority priority;
-    struct stc_lease *lease;     /* the user's, to be opened on; or NULL */
-    struct stc_session *session; /* to be opened in; or NULL */
+    /* The user's, to be opened on and in; or NULL.  Held to the end, with a
+     * reference while tied. */
+    struct stc_lease *lease;
+    struct stc_session *session;
     bool prefetch;
     int64_t max_bytes;
     int64_t made;     /* when, likewise */
@@ -67,6 +69,7 @@ struct stc_cursor {
     struct cds_list_head waiting; /* requests, oldest first */
     bool busy;
     bool uses_lease; /* Y4 in lease.h: a request, or the server's cursor */
+    bool is_tied;
     bool was_asked;
     bool left;      /* the handle has gone */
     bool closed;    /* by close: the buffer is empty, requests fail */
@@ -93,6 +96,8 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want);
 void stc_cursor_ref(struct stc_cursor *c);
 bool stc_cursor_ref_if_alive(struct stc_cursor *c);
 void stc_cursor_unref(struct stc_cursor *c);
+/* It needs the user's lease no more: `is_tied` was set. */
+void stc_cursor_untie(struct stc_cursor *c);
 
 /* On a worker: what the request at the head wants.  (strand.c) */
 void stc_cursor_run(struct stc_worker *worker, struct stc_op *op);

@@ -18,6 +18,7 @@ struct stc_lease *stc_lease_new(stator_client_t *client)
 
     if (lease == NULL)
         return NULL;
+    atomic_init(&lease->holds, 1);
     stc_client_hold(client);
     pthread_mutex_init(&lease->lock, NULL);
     CDS_INIT_LIST_HEAD(&lease->waiting);
@@ -39,20 +40,41 @@ static void give_back(stator_client_t *client,
         stc_keeper_wake(&client->keeper);
 }
 
+void stc_lease_hold(struct stc_lease *lease)
+{
+    atomic_fetch_add_explicit(&lease->holds, 1, memory_order_relaxed);
+}
+
+void stc_lease_release(struct stc_lease *lease)
+{
+    stator_client_t *client = lease->tie.client;
+
+    if (atomic_fetch_sub_explicit(&lease->holds, 1, memory_order_acq_rel) !=
+            1 ||
+        stc_client_is_inherited(client))
+        return; /* there its lists can be half changed */
+    pthread_mutex_destroy(&lease->lock);
+    free(lease);
+    stc_client_release(client);
+}
+
 void stc_lease_unref(struct stc_lease *lease)
 {
+    struct stc_connection *connection;
     stator_client_t *client;
 
     if (lease == NULL || !stc_tie_unref(&lease->tie))
         return;
     client = lease->tie.client;
     if (stc_client_is_inherited(client))
-        return; /* its lists can be half changed */
+        return;
     stc_tie_leave(&lease->tie);
-    give_back(client, lease->connection);
-    pthread_mutex_destroy(&lease->lock);
-    free(lease);
-    stc_client_release(client);
+    pthread_mutex_lock(&lease->lock);
+    connection = lease->connection;
+    lease->connection = NULL;
+    pthread_mutex_unlock(&lease->lock);
+    give_back(client, connection);
+    stc_lease_release(lease);
 }
 
 /* ---- the line ---------------------------------------------------- */
@@ -257,10 +279,9 @@ static void grant(struct stc_op *op, struct stc_connection *connection)
     } else {
         grant_lease(op);
         stc_op_drop_bytes(op);
-        stc_tie_ref(&lease->tie);
         pthread_mutex_lock(&lease->lock);
         go_on(lease); /* the client may have begun to close */
-        stc_lease_unref(lease);
+        stc_op_untie(op);
         stc_queue_discharge(&client->queue);
     }
     stc_op_unref(op);
@@ -282,6 +303,7 @@ void stc_lease_request(struct stc_op *op)
         stf_settle_code(stc_op_future(op), STATOR_FUTURE_FAILED,
                         STATOR_ERROR_MEMORY, "no memory for a connection",
                         STATOR_NOT_SENT);
+        stc_op_untie(op);
         stc_queue_discharge(&client->queue);
         stc_op_unref(op);
     } else if (stc_op_is_settled(op)) { /* before it was parked */

@@ -15,10 +15,13 @@
  * Y2  `current` is in the queue or in a worker's hands, and only its worker
  *     touches `connection` and the driver's sessions on it; the queue's lock
  *     lies between two of them.
- * Y3  References: the handles, the results of futures, each operation, each
- *     cursor, each session until it has ended.  So when the last one goes
- *     nothing is in the line nor can enter it, and the connection goes back
- *     by the thread that let go: no I/O.
+ * Y3  References: the handles, the results of futures, each operation until
+ *     it has left the strand, each cursor until it has no more to ask for,
+ *     each session until it has ended.  So when the last one goes nothing is
+ *     in the line nor can enter it, and the connection goes back by the
+ *     thread that let go: no I/O.  Memory: `holds` is one for all references
+ *     together and one for whoever may look at it later: operations, cursors
+ *     and sessions, to their end.
  * Y4  When the client closes, the connection goes back as soon as the line is
  *     empty and `n_users` is 0: who is between asking for a place in the
  *     queue and entering the line, and cursors that have a request or the
@@ -38,6 +41,7 @@ struct stc_session;
 
 struct stc_lease {
     struct stc_tie tie; /* first */
+    atomic_uint holds;
     pthread_mutex_t lock;
     struct cds_list_head waiting; /* operations, oldest first */
     struct stc_op *current;
@@ -54,6 +58,8 @@ static inline struct stc_lease *stc_lease_of(struct stc_tie *tie)
 /* Without a connection yet, one reference.  NULL: no memory. */
 struct stc_lease *stc_lease_new(stator_client_t *client);
 void stc_lease_unref(struct stc_lease *lease); /* NULL is fine */
+void stc_lease_hold(struct stc_lease *lease);
+void stc_lease_release(struct stc_lease *lease);
 
 /* ---- a connection for it ----------------------------------------- */
 

@@ -100,6 +100,9 @@ static void update_use(struct stc_cursor *c, struct stc_finish *out)
     if (uses && !c->uses_lease) /* by a request, whose asker uses it */
         stc_lease_use_too(c->lease);
     c->uses_lease = uses;
+    out->unties = c->is_tied && !uses && (c->ended || c->closed || c->left);
+    if (out->unties)
+        c->is_tied = false;
 }
 
 void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
@@ -208,6 +211,8 @@ void stc_line_finish(struct stc_cursor *c, struct stc_finish *out)
         prefetch(c);
     if (out->leaves)
         stc_lease_disuse(c->lease);
+    if (out->unties)
+        stc_cursor_untie(c);
     stc_cursor_unref(c);
 }
 

@@ -42,11 +42,11 @@ static void op_release(stator_future_t *f)
     stc_op_drop_bytes(op);
     if (op->is_request)
         stc_cursor_forget(op);
-    if (op->verb == &stc_verb_end_session)
+    stc_op_untie(op);
+    if (op->session != NULL)
         stc_session_release(op->session);
-    else
-        stc_session_unref(op->session);
-    stc_lease_unref(op->lease);
+    if (op->lease != NULL)
+        stc_lease_release(op->lease);
     stc_target_unref(op->target);
     stc_client_release(op->client);
 }
@@ -125,6 +125,27 @@ void stc_op_watch(struct stc_op *op)
         stc_keeper_watch(&op->client->keeper, op);
 }
 
+void stc_op_tie(struct stc_op *op, struct stc_lease *lease,
+                struct stc_session *session)
+{
+    op->lease = lease;
+    if (lease != NULL)
+        stc_lease_hold(lease);
+    op->session = session;
+    if (session != NULL)
+        stc_session_hold(session);
+    STF_STORE(&op->tied, 1u, relaxed);
+}
+
+void stc_op_untie(struct stc_op *op)
+{
+    if (op->lease == NULL || STF_EXCHANGE(&op->tied, 0u, acq_rel) == 0)
+        return;
+    if (op->verb != &stc_verb_end_session) /* which ends it, and no more */
+        stc_session_unref(op->session);
+    stc_lease_unref(op->lease);
+}
+
 struct stc_lease *stc_op_lease(const struct stc_op *op)
 {
     return op->is_request ? op->cursor->lease : op->lease;
@@ -136,6 +157,7 @@ bool stc_op_withdraw(struct stc_op *op)
                           : !stc_queue_withdraw(&op->client->queue, op))
         return false;
     stc_op_drop_bytes(op);
+    stc_op_untie(op);
     stc_queue_discharge(&op->client->queue);
     return true;
 }
@@ -268,23 +290,26 @@ void stc_request_drop(struct stc_request *request)
 static bool take_strand(struct stc_op *op, struct stc_request *request)
 {
     bool starts = request->verb == &stc_verb_start_session;
+    struct stc_lease *lease = request->lease;
+    struct stc_session *session = request->session;
 
-    op->session = request->session;
-    op->lease = request->lease;
-    if (request->verb == &stc_verb_lease || (starts && op->lease == NULL)) {
+    if (request->verb == &stc_verb_lease || (starts && lease == NULL)) {
         op->acquires = true;
-        op->lease = stc_lease_new(op->client);
-        if (op->lease == NULL)
+        lease = stc_lease_new(op->client);
+        if (lease == NULL)
             return false;
-        op->lease->tie.site = request->site;
+        lease->tie.site = request->site;
     }
     if (starts) {
-        op->session = stc_session_new(op->client, op->lease, op->target);
-        if (op->session == NULL)
+        session = stc_session_new(op->client, lease, op->target);
+        if (session == NULL) {
+            stc_lease_unref(lease);
+            request->lease = NULL;
             return false;
-        op->session->tie.site = op->session->ender->site = request->site;
-        stc_tie_ref(&op->lease->tie); /* the session's */
+        }
+        session->tie.site = session->ender->site = request->site;
     }
+    stc_op_tie(op, lease, session);
     return true;
 }
 
@@ -300,11 +325,8 @@ stator_future_t *stc_submit(stator_client_t *client,
     }
     op = stc_op_new(client, request->verb, request->target);
     if (op == NULL || !take_strand(op, request)) {
-        if (op != NULL) { /* which has them by now */
+        if (op != NULL)
             stc_op_unref(op);
-            request->session = NULL;
-            request->lease = NULL;
-        }
         stc_request_drop(request);
         return stf_future_no_memory();
     }
@@ -324,6 +346,7 @@ stator_future_t *stc_submit(stator_client_t *client,
     uses = op->lease != NULL && stc_lease_use(op->lease); /* Y4 */
     if (op->lease != NULL && !uses) {
         stc_op_refuse(op);
+        stc_op_untie(op);
     } else if (stc_op_admit(op)) {
         stc_op_ref(op); /* the queue's */
         stc_op_watch(op);
@@ -334,6 +357,8 @@ stator_future_t *stc_submit(stator_client_t *client,
         /* Its time can have run out before there was anything to withdraw. */
         if (stc_op_is_settled(op))
             stc_op_withdraw(op);
+    } else {
+        stc_op_untie(op);
     }
     if (uses)
         stc_lease_disuse(op->lease);

@@ -71,8 +71,10 @@ struct stc_op {
             void *arg;
         };
     };
-    struct stc_lease *lease;     /* NULL: on the worker's own connection */
-    struct stc_session *session; /* or NULL; see stc_op_lease */
+    /* The strand, or NULL: held to the end, with a reference while tied. */
+    struct stc_lease *lease;
+    struct stc_session *session;
+    STF_ATOMIC(uint32_t) tied;
 };
 
 _Static_assert(sizeof(struct stc_op) <= 512, "O1");
@@ -141,6 +143,11 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why);
  * it, nor will. */
 bool stc_op_withdraw(struct stc_op *op);
 
+/* It is to run there; takes the references. */
+void stc_op_tie(struct stc_op *op, struct stc_lease *lease,
+                struct stc_session *session);
+/* It has left the strand, or never came there. */
+void stc_op_untie(struct stc_op *op);
 /* The strand that it runs on, or NULL. */
 struct stc_lease *stc_op_lease(const struct stc_op *op);
 

@@ -152,7 +152,8 @@ struct stc_connection *stc_pool_take_spare_or_park(struct stc_pool *p,
 
     pthread_mutex_lock(&p->lock);
     c = pop_spare(p, error);
-    if (c == NULL && error->code == 0) {
+    if (c == NULL && error->code != STATOR_ERROR_MEMORY) {
+        error->code = 0; /* a worker that retires has one to give back */
         op->is_parked = true;
         cds_list_add_tail(&op->listed, &p->parked);
         p->n_parked++;

@@ -32,10 +32,13 @@ struct stc_session *stc_session_new(stator_client_t *client,
         return NULL;
     }
     s->ender->internal = true;
-    s->ender->session = s;
-    s->lease = s->ender->lease = lease;
-    stc_tie_ref(&lease->tie); /* the ender's */
-    atomic_init(&s->holds, 2);
+    s->lease = lease;
+    stc_lease_hold(lease);
+    atomic_init(&s->holds, 1);
+    stc_tie_ref(&lease->tie);
+    stc_op_tie(s->ender, lease, NULL);
+    s->ender->session = s; /* held, but not kept alive by it */
+    stc_session_hold(s);
     stc_client_hold(client);
     pthread_mutex_init(&s->lock, NULL);
     bson_init(&s->lsid);
@@ -45,16 +48,22 @@ struct stc_session *stc_session_new(stator_client_t *client,
     return s;
 }
 
+void stc_session_hold(struct stc_session *s)
+{
+    atomic_fetch_add_explicit(&s->holds, 1, memory_order_relaxed);
+}
+
 void stc_session_release(struct stc_session *s)
 {
     stator_client_t *client = s->tie.client;
 
-    if (atomic_fetch_sub_explicit(&s->holds, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&s->holds, 1, memory_order_acq_rel) != 1 ||
+        stc_client_is_inherited(client))
         return;
     bson_destroy(&s->lsid);
     bson_destroy(&s->cluster_time);
     pthread_mutex_destroy(&s->lock);
-    stc_lease_unref(s->lease);
+    stc_lease_release(s->lease);
     free(s);
     stc_client_release(client);
 }

@@ -10,8 +10,8 @@
  * V2  The ender is an operation made beforehand, so that to end a session can
  *     not fail; it passes a full queue.  Whoever takes it out of `ender`,
  *     under the lease's lock, puts it into the line.
- * V3  Memory: `holds` is one for all references together and one for the
- *     ender, until that has been released.
+ * V3  Memory: `holds` is one for all references together, and one for each
+ *     operation, the ender too, and each cursor, to their end.
  * V4  What getters tell is a copy under `lock`, taken by the worker after
  *     each operation and before that settles.  Times that the user advances
  *     wait there until the strand's next operation. */
@@ -29,7 +29,7 @@ struct stc_time { /* a BSON timestamp */
 struct stc_session {
     struct stc_tie tie; /* first */
     atomic_uint holds;
-    struct stc_lease *lease;       /* a reference */
+    struct stc_lease *lease;       /* held; the ender has a reference */
     struct cds_list_head on_lease; /* its sessions, under its lock */
     struct stc_op *ender;          /* likewise; NULL: in line, or done */
     mongoc_client_session_t *driver; /* NULL: not yet, or no more */
@@ -49,13 +49,12 @@ static inline struct stc_session *stc_session_of(struct stc_tie *tie)
     return stf_container_of(tie, struct stc_session, tie);
 }
 
-/* To be started on `lease`, whose reference it takes when it works.  One
- * reference.  NULL: no memory. */
+/* To be started on `lease`.  One reference.  NULL: no memory. */
 struct stc_session *stc_session_new(stator_client_t *client,
                                     struct stc_lease *lease,
                                     struct stc_target *target);
 void stc_session_unref(struct stc_session *session); /* NULL is fine */
-/* The ender has been released, or was never needed. */
+void stc_session_hold(struct stc_session *session);
 void stc_session_release(struct stc_session *session);
 
 /* On the strand, before and after the driver is used with it. */

@@ -225,8 +225,10 @@ static void end(struct stc_worker *w)
     stator_client_t *client = w->client;
     bool is_last, stopped;
 
-    if (w->connection != NULL)
+    if (w->connection != NULL) {
         stc_pool_give_back(&client->pool, w->connection, false);
+        stc_lease_serve_parked(client);
+    }
     pthread_mutex_lock(&client->queue.lock);
     cds_list_del(&w->node);
     is_last = atomic_fetch_sub(&client->n_running, 1) == 1;
@@ -256,8 +258,10 @@ static void *worker_main(void *arg)
             stc_cursor_run(w, op); /* it may be in other hands by now */
         else if (!serve(w, op))
             return NULL;
-        if (lease != NULL)
+        if (lease != NULL) {
             stc_lease_next(lease, op);
+            stc_op_untie(op);
+        }
         if (atomic_load(&w->client->closing))
             stc_keeper_wake(&w->client->keeper);
     }
