@@ -495,6 +495,7 @@ START_TEST(a_number_that_is_no_lease_is_named)
     bson_error_t error;
 
     stator_lease_unref(ended);
+    await_stat(s->client, "leases", 1);
     faulty(stator_client_ping(other, mine), "leaseId");
     faulty(stator_client_ping(s->client, gone), "leaseId");
     faulty_cursor(stator_collection_find(s->things, NULL, gone), "leaseId");
