@@ -668,7 +668,8 @@ START_TEST(a_lease_keeps_the_client_open)
     ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_DONE);
     stator_future_unref(f);
     ck_stat(client, "closing", 0);
-    stator_lease_unref(lease); /* the last one: drains by itself */
+    done(stator_client_close(client, NULL));
+    stator_lease_unref(lease); /* the last one */
     bson_destroy(&opts);
     scene_free(s);
 }
