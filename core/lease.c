@@ -336,13 +336,22 @@ void stc_lease_give_up_parked(stator_client_t *client)
 
 /* ---- the client closes ------------------------------------------- */
 
+static bool is_users_unsettled(const struct stc_op *op)
+{
+    return op != NULL && !op->internal && !stc_op_is_settled(op);
+}
+
+/* Does nobody wait for anything there?  What has settled may still be in a
+ * worker's hands, and who came from there may have begun to end it. */
 static bool is_idle(struct stc_lease *lease)
 {
+    struct stc_op *op;
     bool idle;
 
     pthread_mutex_lock(&lease->lock);
-    idle = lease->current == NULL && cds_list_empty(&lease->waiting) &&
-           lease->n_users == 0 && lease->connection != NULL;
+    idle = lease->n_users == 0 && !is_users_unsettled(lease->current);
+    cds_list_for_each_entry(op, &lease->waiting, listed)
+        idle = idle && !is_users_unsettled(op);
     pthread_mutex_unlock(&lease->lock);
     return idle;
 }
@@ -377,7 +386,7 @@ static struct stc_op *first_waiting(struct stc_lease *lease)
 
     pthread_mutex_lock(&lease->lock);
     cds_list_for_each_entry(op, &lease->waiting, listed)
-        if (!op->internal && !stc_op_is_settled(op)) {
+        if (is_users_unsettled(op)) {
             found = op;
             stc_op_ref(op);
             break;

@@ -294,7 +294,7 @@ void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
 
 /* ---- the end ----------------------------------------------------- */
 
-bool stc_connection_knows_server(const struct stc_connection *c)
+static bool knows_a_server(const struct stc_connection *c)
 {
     mongoc_client_t *client = c->client;
     size_t n = 0;
@@ -311,11 +311,11 @@ bool stc_connection_knows_server(const struct stc_connection *c)
 
 /* Can the server be told of the end, on this very client?  The driver does
  * not connect for that, and warns on stderr when it can not. */
-static bool can_say_goodbye(const struct stc_connection *c)
+bool stc_connection_reaches_server(struct stc_connection *c)
 {
     bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
     bson_error_t error;
-    bool ok = stc_connection_knows_server(c) &&
+    bool ok = knows_a_server(c) &&
               mongoc_client_command_simple(c->client, "admin", ping, NULL,
                                            NULL, &error);
 
@@ -336,7 +336,7 @@ static void push_all(struct stc_pool *p, bool quick)
     last = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
     /* To reset it forgets the sessions, which else would be ended one by one
      * on a server that can not be reached. */
-    if (quick || !can_say_goodbye(last))
+    if (quick || !stc_connection_reaches_server(last))
         mongoc_client_reset(last->client);
     cds_list_for_each_entry(c, &p->idle, in_idle)
         if (c != last)

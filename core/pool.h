@@ -106,8 +106,9 @@ void stc_pool_explain(struct stc_pool *p, const struct stc_connection *c,
  * server that its sessions end, which would wait for a dead one. */
 void stc_pool_close(struct stc_pool *p, bool quick);
 
-/* Does its driver client know a server that it could ask? */
-bool stc_connection_knows_server(const struct stc_connection *c);
+/* Does a server answer on it now?  Without looking for one, which takes as
+ * long as the driver likes. */
+bool stc_connection_reaches_server(struct stc_connection *c);
 
 /* Have `c` at hand for `target`: its collection or database. */
 void stc_connection_aim(struct stc_connection *c, struct stc_target *target);

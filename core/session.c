@@ -34,8 +34,9 @@ struct stc_session *stc_session_new(stator_client_t *client,
     s->ender->internal = true;
     s->lease = lease;
     stc_lease_hold(lease);
-    atomic_init(&s->holds, 1);
     stc_tie_ref(&lease->tie);
+    atomic_init(&s->holds, 1);
+    stc_tie_ref(&lease->tie); /* the ender's */
     stc_op_tie(s->ender, lease, NULL);
     s->ender->session = s; /* held, but not kept alive by it */
     stc_session_hold(s);
@@ -76,6 +77,7 @@ void stc_session_unref(struct stc_session *s)
         return;
     stc_tie_leave(&s->tie);
     stc_lease_end_session(s->lease, s);
+    stc_lease_unref(s->lease);
     stc_session_release(s);
 }
 
@@ -175,8 +177,10 @@ void stc_session_end(struct stc_session *s)
         return;
     /* To reset makes the driver forget its sessions: nothing is sent, and no
      * server is waited for.  All that is on this lease ends now. */
-    if (atomic_load(&client->closing) && connection != NULL &&
-        (stc_close_is_quick(client) || !stc_connection_knows_server(connection)))
+    if (mongoc_client_session_in_transaction(s->driver) &&
+        atomic_load(&client->closing) && connection != NULL &&
+        (stc_close_is_quick(client) ||
+         !stc_connection_reaches_server(connection)))
         mongoc_client_reset(connection->client);
     mongoc_client_session_destroy(s->driver);
     s->driver = NULL;

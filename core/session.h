@@ -29,7 +29,7 @@ struct stc_time { /* a BSON timestamp */
 struct stc_session {
     struct stc_tie tie; /* first */
     atomic_uint holds;
-    struct stc_lease *lease;       /* held; the ender has a reference */
+    struct stc_lease *lease;       /* held; a reference while alive */
     struct cds_list_head on_lease; /* its sessions, under its lock */
     struct stc_op *ender;          /* likewise; NULL: in line, or done */
     mongoc_client_session_t *driver; /* NULL: not yet, or no more */
