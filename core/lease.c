@@ -165,6 +165,7 @@ void stc_lease_disuse(struct stc_lease *lease)
 void stc_lease_enter(struct stc_lease *lease, struct stc_op *op)
 {
     pthread_mutex_lock(&lease->lock);
+    op->priority = STC_NORMAL; /* the line has an order of its own */
     op->on_lease = true;
     cds_list_add_tail(&op->listed, &lease->waiting);
     go_on(lease);
@@ -235,6 +236,17 @@ void stc_lease_end_session(struct stc_lease *lease,
     go_on(lease);
     if (unneeded != NULL)
         stc_op_unref(unneeded);
+}
+
+bool stc_lease_is_of_one(struct stc_lease *lease)
+{
+    bool is_empty;
+
+    pthread_mutex_lock(&lease->lock);
+    is_empty = cds_list_empty(&lease->sessions) &&
+               cds_list_empty(&lease->waiting) && lease->n_users == 0;
+    pthread_mutex_unlock(&lease->lock);
+    return is_empty && atomic_load(&lease->tie.refs) == 1;
 }
 
 /* ---- granted ----------------------------------------------------- */

@@ -92,6 +92,8 @@ void stc_lease_next(struct stc_lease *lease, struct stc_op *op);
 /* `session` is on it and has to end before the connection goes. */
 void stc_lease_add_session(struct stc_lease *lease,
                            struct stc_session *session);
+/* On the strand: is nobody left but who asks? */
+bool stc_lease_is_of_one(struct stc_lease *lease);
 /* The session's last reference has gone: let it end in its turn. */
 void stc_lease_end_session(struct stc_lease *lease,
                            struct stc_session *session);

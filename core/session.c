@@ -168,20 +168,29 @@ void stc_session_after(struct stc_session *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-void stc_session_end(struct stc_session *s)
+/* Can a transaction's end not be told, or is it not to be?  Then the driver is
+ * made to forget all sessions of its client, which must be of no use to others
+ * any more; else it would look for a server as long as it likes. */
+static bool is_to_be_forgotten(struct stc_session *s)
 {
     stator_client_t *client = s->tie.client;
     struct stc_connection *connection = s->lease->connection;
+    bool closes = atomic_load(&client->closing);
 
+    if (connection == NULL ||
+        !mongoc_client_session_in_transaction(s->driver) ||
+        !(closes || stc_lease_is_of_one(s->lease)))
+        return false;
+    return (closes && stc_close_is_quick(client)) ||
+           !stc_connection_reaches_server(connection);
+}
+
+void stc_session_end(struct stc_session *s)
+{
     if (s->driver == NULL)
         return;
-    /* To reset makes the driver forget its sessions: nothing is sent, and no
-     * server is waited for.  All that is on this lease ends now. */
-    if (mongoc_client_session_in_transaction(s->driver) &&
-        atomic_load(&client->closing) && connection != NULL &&
-        (stc_close_is_quick(client) ||
-         !stc_connection_reaches_server(connection)))
-        mongoc_client_reset(connection->client);
+    if (is_to_be_forgotten(s))
+        mongoc_client_reset(s->lease->connection->client);
     mongoc_client_session_destroy(s->driver);
     s->driver = NULL;
     pthread_mutex_lock(&s->lock);

@@ -633,6 +633,26 @@ START_TEST(a_dead_server_holds_up_no_close)
 }
 END_TEST
 
+/* Nor the worker: the driver would look for a server for ten minutes. */
+START_TEST(to_let_go_of_a_dead_servers_transaction_is_quick)
+{
+    scene_t *s = scene_with_uri("{'workers': 1}",
+                                "serverSelectionTimeoutMS=600000");
+    stator_session_t *session = start(s, NULL);
+
+    ck_done(begin(session));
+    ck_done(insert_in(s, session));
+    wire_server_down(s->server, WIRE_RST);
+    stator_session_unref(session);
+    await_stat(s->client, "sessions", 0);
+    await_stat(s->client, "leases", 0);
+    await_stat(s->client, "busy", 0);
+    ck_assert(wire_server_up(s->server));
+    done(stator_client_ping(s->client, NULL));
+    scene_free(s);
+}
+END_TEST
+
 /* ---- fork --------------------------------------------------------------- */
 
 static void in_the_child(void *arg)
@@ -691,5 +711,6 @@ SUITE(session)
     tcase_add_loop_test(tc, a_close_ends_idle_sessions, 0, 3);
     tcase_add_test(tc, a_session_ends_while_others_are_drained);
     tcase_add_test(tc, a_dead_server_holds_up_no_close);
+    tcase_add_test(tc, to_let_go_of_a_dead_servers_transaction_is_quick);
     tcase_add_test(tc, a_child_is_told);
 }
