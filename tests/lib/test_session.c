@@ -3,6 +3,10 @@
  * how they end. */
 #include "tests/core/forked.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #define ONE_LEASE "{'workers': 1, 'watchers': 0, 'maxConnections': 2}"
 
 static stator_session_t *start_with(stator_client_t *client,
@@ -693,8 +697,122 @@ START_TEST(a_child_is_told)
 }
 END_TEST
 
+/* ---- a storm ------------------------------------------------------------ */
+
+struct storm {
+    scene_t *s;
+    unsigned seed;
+    atomic_int *begun;
+};
+
+static unsigned draw(struct storm *storm, unsigned n)
+{
+    storm->seed = storm->seed * 1664525u + 1013904223u;
+    return (storm->seed >> 16) % n;
+}
+
+static void use_session(struct storm *storm, stator_session_t *session)
+{
+    bson_t opts = BSON_INITIALIZER, batch = BSON_INITIALIZER;
+    stator_future_t *f[6];
+    stator_cursor_t *c;
+    bool early;
+
+    stator_session_append(session, &opts, NULL);
+    stator_session_append(session, &batch, NULL);
+    BSON_APPEND_INT32(&batch, "batchSize", 2);
+    f[0] = stator_session_start_transaction(session, NULL);
+    f[1] = stator_client_ping(storm->s->client, &opts);
+    c = stator_collection_find(storm->s->things, NULL, &batch);
+    f[2] = stator_cursor_next(c);
+    f[3] = stator_cursor_next_batch(c);
+    f[4] = draw(storm, 2) == 0
+               ? stator_session_commit_transaction(session, NULL)
+               : stator_cursor_to_list(c, 0);
+    f[5] = stator_client_ping(storm->s->client, &opts);
+    (void)stator_session_transaction_state(session);
+    early = draw(storm, 2) == 0;
+    if (early)
+        stator_cursor_unref(c);
+    for (int i = 0; i < 6; i++)
+        if (draw(storm, 4) == 0)
+            stator_future_cancel(f[i]);
+    if (draw(storm, 2) == 0)
+        stator_future_wait(f[5], LIB_PATIENCE_MS);
+    for (int i = 0; i < 6; i++)
+        stator_future_unref(f[i]);
+    if (!early)
+        stator_cursor_unref(c);
+    bson_destroy(&opts);
+    bson_destroy(&batch);
+    if (draw(storm, 2) == 0)
+        stator_session_advance_operation_time(session, 1, 1, NULL);
+}
+
+static void *storms(void *arg)
+{
+    struct storm *storm = arg;
+
+    for (int i = 0; i < 60; i++) {
+        stator_future_t *f =
+            stator_client_start_session(storm->s->client, NULL);
+        stator_session_t *session;
+
+        if (draw(storm, 5) == 0)
+            stator_future_cancel(f);
+        stator_future_wait(f, LIB_PATIENCE_MS);
+        session = stator_future_session(f);
+        stator_future_unref(f);
+        if (session == NULL)
+            continue;
+        atomic_fetch_add(storm->begun, 1);
+        use_session(storm, session);
+        stator_session_unref(session);
+    }
+    return NULL;
+}
+
+/* _i 1 and more: the client is closed amid it. */
+START_TEST(a_storm_leaves_nothing_behind)
+{
+    enum { N = 6 };
+    scene_t *s =
+        scene_new("{'workers': 3, 'watchers': 0, 'maxConnections': 8}");
+    atomic_int begun;
+    struct storm storm[N];
+    pthread_t thread[N];
+
+    atomic_init(&begun, 0);
+    scene_fill(s, 9);
+    done(stator_client_ping(s->client, NULL));
+    for (unsigned i = 0; i < N; i++) {
+        storm[i] = (struct storm){.s = s, .seed = i + 1, .begun = &begun};
+        ck_assert_int_eq(
+            pthread_create(&thread[i], NULL, storms, &storm[i]), 0);
+    }
+    if (_i > 0) {
+        while (atomic_load(&begun) < 30)
+            sched_yield();
+        close_with(s, closes[_i - 1]);
+    }
+    for (int i = 0; i < N; i++)
+        pthread_join(thread[i], NULL);
+    if (_i == 0) {
+        ck_assert_int_gt(atomic_load(&begun), 100);
+        await_stat(s->client, "sessions", 0);
+        await_stat(s->client, "leases", 0);
+        await_stat(s->client, "queued", 0);
+        ck_assert(wire_wait_cursors(s->server, 0, WIRE_WAIT));
+    }
+    scene_free(s);
+}
+END_TEST
+
 SUITE(session)
 {
+    TCase *storm = suite_case("session_storm");
+
+    tcase_add_loop_test(storm, a_storm_leaves_nothing_behind, 0, 4);
     tcase_add_test(tc, everything_comes_in_the_session);
     tcase_add_test(tc, sessions_can_share_a_lease);
     tcase_add_test(tc, what_does_not_belong_together_is_named);
