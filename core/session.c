@@ -76,8 +76,8 @@ void stc_session_unref(struct stc_session *s)
     if (stc_client_is_inherited(s->tie.client))
         return;
     stc_tie_leave(&s->tie);
+    stc_lease_unref(s->lease); /* the ender, if it is needed, has one */
     stc_lease_end_session(s->lease, s);
-    stc_lease_unref(s->lease);
     stc_session_release(s);
 }
 

@@ -259,8 +259,8 @@ static void *worker_main(void *arg)
         else if (!serve(w, op))
             return NULL;
         if (lease != NULL) {
+            stc_op_untie(op); /* first: see stc_lease_is_of_one */
             stc_lease_next(lease, op);
-            stc_op_untie(op);
         }
         if (atomic_load(&w->client->closing))
             stc_keeper_wake(&w->client->keeper);
