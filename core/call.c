@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/session.h"
 #include "core/target.h"
 #include "futures/base.h"
 
@@ -30,7 +31,8 @@ prefs_of(const struct stc_views *views)
 {
     const struct stc_call *call = &views->call;
 
-    if (views->own_prefs != NULL)
+    /* In a transaction its own preference counts, not the handle's. */
+    if (views->own_prefs != NULL || call->in_transaction)
         return views->own_prefs;
     if (call->collection != NULL)
         return mongoc_collection_get_read_prefs(call->collection);
@@ -39,10 +41,30 @@ prefs_of(const struct stc_views *views)
     return NULL;
 }
 
+/* The driver's number of the session into the opts. */
+static bool enter_session(struct stc_views *views)
+{
+    struct stc_call *call = &views->call;
+    mongoc_client_session_t *driver = call->session->driver;
+    bson_t opts = call->opts;
+
+    if (driver == NULL) {
+        bson_set_error(&call->result->error, STATOR_ERROR_DOMAIN,
+                       STATOR_ERROR_CLOSED, "the session has ended");
+        return false;
+    }
+    stc_session_before(call->session);
+    call->in_transaction = mongoc_client_session_in_transaction(driver);
+    bson_copy_to(&opts, &call->opts);
+    views->owns_opts = true;
+    return mongoc_client_session_append(driver, &call->opts,
+                                        &call->result->error);
+}
+
 bool stc_views_open(struct stc_views *views, struct stc_connection *c,
                     struct stc_target *target, const uint8_t *bytes,
                     uint32_t n_documents, int64_t deadline,
-                    struct stf_result *result)
+                    struct stc_session *session, struct stf_result *result)
 {
     struct stc_call *call = &views->call;
     uint32_t n = n_documents - 2;
@@ -55,12 +77,15 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
     call->db = target->db;
     call->name = target->name;
     call->result = result;
+    call->session = session;
+    call->in_transaction = false;
     call->unacknowledged = false;
     call->max_time_ms = stc_max_time_ms(deadline);
     call->n_arguments = n;
     call->arguments = views->few;
     views->many = NULL;
     views->own_prefs = NULL;
+    views->owns_opts = false;
     if (n > sizeof views->few / sizeof views->few[0]) {
         views->many = aligned_alloc(_Alignof(bson_t), n * sizeof(bson_t));
         call->arguments = views->many;
@@ -78,6 +103,8 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
         bson_init_static(&call->arguments[i], bytes, length_at(bytes));
         bytes += length_at(bytes);
     }
+    if (session != NULL && session->is_started && !enter_session(views))
+        return false;
     views->own_prefs = stc_read_prefs_new(&prefs);
     call->own_read_prefs = views->own_prefs;
     call->read_prefs = prefs_of(views);
@@ -87,6 +114,8 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
 void stc_views_close(struct stc_views *views)
 {
     free(views->many);
+    if (views->owns_opts)
+        bson_destroy(&views->call.opts);
     if (views->own_prefs != NULL)
         mongoc_read_prefs_destroy(views->own_prefs);
 }

@@ -13,14 +13,15 @@ struct stc_views {
     bson_t few[8];
     bson_t *many;
     mongoc_read_prefs_t *own_prefs;
+    bool owns_opts;
 };
 
-/* Prepare `views->call`, with `result` (lent) to be filled.  False: no
- * memory, said in result->error. */
+/* Prepare `views->call`, in `session` or NULL, with `result` (lent) to be
+ * filled.  False: why is said in result->error. */
 bool stc_views_open(struct stc_views *views, struct stc_connection *c,
                     struct stc_target *target, const uint8_t *bytes,
                     uint32_t n_documents, int64_t deadline,
-                    struct stf_result *result);
+                    struct stc_session *session, struct stf_result *result);
 void stc_views_close(struct stc_views *views);
 
 /* What a finished call tells of the operation's effect on the server. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lease.h"
 #include "core/op.h"
 #include "core/verb.h"
 #include "core/worker.h"
@@ -86,7 +87,8 @@ static bool has_torn_password(const mongoc_uri_t *uri)
     return host != NULL;
 }
 
-static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
+static mongoc_uri_t *read_uri(const char *text, int32_t *wait_queue_ms,
+                              bson_error_t *error)
 {
     bson_error_t reason;
     mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &reason);
@@ -103,6 +105,8 @@ static mongoc_uri_t *read_uri(const char *text, bson_error_t *error)
                        "must be written as %%40");
         return NULL;
     }
+    *wait_queue_ms = mongoc_uri_get_option_as_int32(
+        uri, MONGOC_URI_WAITQUEUETIMEOUTMS, 0);
     /* Kept from the driver: with the one, destroying a pool can crash; the
      * other closes connections instead of keeping them. */
     if (mongoc_uri_has_option(uri, MONGOC_URI_WAITQUEUETIMEOUTMS))
@@ -146,6 +150,7 @@ static stator_client_t *allocate(bson_error_t *error)
     client->generation = stf_generation();
     pthread_mutex_init(&client->lock, NULL);
     CDS_INIT_LIST_HEAD(&client->cursors);
+    stc_ties_init(&client->ties, client);
     CDS_INIT_LIST_HEAD(&client->ended);
     CDS_INIT_LIST_HEAD(&client->closers);
     bson_init(&client->leaked);
@@ -221,10 +226,11 @@ stator_client_t *stc_client_new(const char *uri_text,
     mongoc_uri_t *uri = NULL;
     stator_client_t *client;
     int max_pool_size = 0;
+    int32_t wait_queue_ms = 0;
 
     pthread_once(&once, init_driver);
     if (pool == NULL) {
-        uri = read_uri(uri_text, error);
+        uri = read_uri(uri_text, &wait_queue_ms, error);
         if (uri == NULL)
             return NULL;
         max_pool_size =
@@ -244,6 +250,7 @@ stator_client_t *stc_client_new(const char *uri_text,
             mongoc_uri_destroy(uri);
         return NULL;
     }
+    client->wait_queue_ms = wait_queue_ms;
     set_up(client, uri, pool);
     if (start(client, error))
         return client;
@@ -257,6 +264,16 @@ stator_client_t *stc_client_ref(stator_client_t *client)
 {
     atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
     return client;
+}
+
+bool stc_client_ref_if_open(stator_client_t *client)
+{
+    unsigned refs = atomic_load(&client->refs);
+
+    while (refs != 0)
+        if (atomic_compare_exchange_weak(&client->refs, &refs, refs + 1))
+            return true;
+    return false;
 }
 
 void stc_client_unref(stator_client_t *client)
@@ -319,8 +336,8 @@ static bool leases_leave_room(stator_client_t *client, int workers,
         return true;
     bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
                    "client.resize: %d workers and %d watchers with the %d "
-                   "connections that open cursors keep are more than "
-                   "maxConnections (%d)",
+                   "connections that leases, sessions and open cursors keep "
+                   "are more than maxConnections (%d)",
                    workers, client->config.number[STC_WATCHERS], leases, max);
     return false;
 }
@@ -352,6 +369,8 @@ bool stc_client_resize(stator_client_t *client, int workers,
         ok = failed == 0;
     }
     pthread_mutex_unlock(&client->lock);
+    if (ok) /* fewer workers leave more connections for leases */
+        stc_lease_serve_parked(client);
     if (failed != 0)
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
                        "client.resize: a thread can not be started: %s",

@@ -12,7 +12,7 @@
  *                 keeper: steps of close.c        workers end
  *
  * L1  `lock` guards what stands below it, and is held for a few
- *     instructions only.  Order of locks: client, cursor, queue; pool,
+ *     instructions only.  Order of locks: client, cursor, lease, queue; pool,
  *     transport; keeper and reach are leaves.  No future is settled with one
  *     held.
  * L2  Everything accepted settles: what is admitted is counted in `queued`
@@ -30,6 +30,7 @@
 #include "core/pool.h"
 #include "core/queue.h"
 #include "core/stats.h"
+#include "core/tie.h"
 
 struct stator_client {
     atomic_uint refs;
@@ -44,10 +45,13 @@ struct stator_client {
     atomic_int sharing;   /* cursors on a worker's own connection */
     atomic_int n_running; /* worker threads not yet ended */
     atomic_int lookups;   /* threads that look up a name: see dial.h */
+    atomic_int granted;   /* connections that leases have */
+    int32_t wait_queue_ms; /* waitQueueTimeoutMS of the URI, or 0 */
 
     pthread_mutex_t lock;
     struct stc_config config;
     struct cds_list_head cursors;
+    struct stc_ties ties; /* leases and sessions */
     unsigned round;     /* see next_cursor in close.c */
     int n_threads;      /* of workers, not yet joined */
     unsigned n_started; /* ever: for names */
@@ -71,7 +75,8 @@ static inline void stc_client_hold(stator_client_t *client)
 
 void stc_client_release(stator_client_t *client);
 
-bool stc_client_is_inherited(const stator_client_t *client);
+/* A user's reference, unless there is none any more. */
+bool stc_client_ref_if_open(stator_client_t *client);
 
 /* The FAILED future of every call in a child after fork. */
 stator_future_t *stc_forked(const char *subject);

@@ -2,7 +2,8 @@
 /* core/close.c - how a client ends: steps of the keeper's.
  *
  *   begin: the queue admits no more            (any thread)
- *   step:  idle cursors are closed
+ *   step:  idle cursors, sessions and leases are closed, who waits for a
+ *          lease is told
  *          nothing left to settle?   -> stop the workers
  *          the time is up, or cancel -> give everything up, then stop
  *          all workers have ended    -> tell the closers, end
@@ -19,6 +20,7 @@
 
 #include "core/client.h"
 #include "core/cursor.h"
+#include "core/lease.h"
 #include "core/op.h"
 #include "core/target.h"
 #include "core/verb.h"
@@ -231,6 +233,7 @@ static void give_up_all(stator_client_t *client, bool is_late)
     struct stc_op *op;
 
     for_cursors(client, stc_cursor_give_up_waiting);
+    stc_leases_give_up_waiting(client);
     while ((op = stc_queue_any(&client->queue)) != NULL) {
         if (is_late && stc_op_where(op) == STC_LOOSE)
             name_promise(client, op);
@@ -243,7 +246,8 @@ static bool nothing_left(stator_client_t *client)
 {
     struct stc_op *op;
 
-    if (atomic_load(&client->queue.queued) != 0)
+    if (atomic_load(&client->queue.queued) != 0 ||
+        atomic_load(&client->granted) != 0)
         return false;
     op = stc_queue_any(&client->queue);
     if (op == NULL)
@@ -317,6 +321,7 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
     if (ended && !nothing_left(client)) {
         /* Somebody was admitted, and pushes only now. */
         give_up_all(client, false);
+        stc_leases_abandon(client);
         *next = now + 1000000;
         return false;
     }
@@ -326,8 +331,11 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
         tell_closers(client, true);
         return true;
     }
-    if (!shut) /* those that are at work now see to it themselves */
+    stc_lease_give_up_parked(client);
+    if (!shut) { /* those that are at work now see to it themselves */
         for_cursors(client, stc_cursor_shut);
+        stc_leases_shut(client);
+    }
     if (mode != STC_DRAIN)
         give_up_all(client, now >= deadline);
     if (mode == STC_ABORT)

@@ -14,8 +14,11 @@
 #include <bson/bson.h>
 
 #include <stator/client.h>
+#include <stator/session.h>
 
 struct stf_slice;
+struct stc_lease;
+struct stc_session;
 
 /* ---- target: what a handle stands for ---------------------------- */
 
@@ -63,10 +66,23 @@ struct stc_request {
     int prefetch;                       /* cursors */
     int64_t max_bytes;                  /* cursors; 0: none */
     stator_work_fn *fn;                 /* stator_client_run */
+    stator_session_work_fn *fn_session; /* stator_session_run */
     void *arg;
+    int64_t lease_id;            /* 0: none; see stc_request_bind */
+    int64_t session_id;          /* likewise */
+    struct stc_lease *lease;     /* taken */
+    struct stc_session *session; /* taken */
 };
 
-/* A new future, never NULL.  Takes `request->bytes`, also when it fails. */
+/* Find the lease and the session that a request names.  False: `problem`, of
+ * `size` bytes, says what is wrong with them. */
+bool stc_request_bind(stator_client_t *client, struct stc_request *request,
+                      char *problem, size_t size);
+/* Of one that is not submitted: give back what would have been taken. */
+void stc_request_drop(struct stc_request *request);
+
+/* A new future, never NULL.  Takes what the request has to be taken, also
+ * when it fails. */
 stator_future_t *stc_submit(stator_client_t *client,
                             struct stc_request *request);
 
@@ -87,7 +103,7 @@ enum stc_want {
     STC_PREFETCH
 };
 
-/* Takes `request->bytes`.  No I/O.  NULL: no memory. */
+/* Takes what the request has to be taken.  No I/O.  NULL: no memory. */
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
                                   struct stc_request *request);
 /* `max` is STC_LIST's.  A new future, never NULL. */
@@ -100,6 +116,38 @@ bool stc_cursor_take(struct stc_cursor *cursor, struct stf_slice *out);
  * not to be used any more. */
 void stc_cursor_leave(struct stc_cursor *cursor);
 
+/* ---- leases and sessions ----------------------------------------- */
+
+/* What a settled future brought: a new handle; NULL: nothing of the kind. */
+struct stc_lease *stc_future_lease(const stator_future_t *future);
+struct stc_session *stc_future_session(const stator_future_t *future);
+void stc_lease_add_handle(struct stc_lease *lease);
+void stc_lease_drop_handle(struct stc_lease *lease);
+stator_client_t *stc_lease_client(const struct stc_lease *lease);
+int64_t stc_lease_id(const struct stc_lease *lease);
+void stc_session_add_handle(struct stc_session *session);
+void stc_session_drop_handle(struct stc_session *session);
+stator_client_t *stc_session_client(const struct stc_session *session);
+int64_t stc_session_id(const struct stc_session *session);
+
+struct stc_session_look { /* as after its last operation */
+    bool is_inherited;    /* by a child after fork: nothing else is known */
+    stator_transaction_state_t state;
+    bool is_dirty;
+    bson_t lsid, cluster_time; /* {} if unknown; to be destroyed */
+    uint32_t seconds, increment;
+};
+
+void stc_session_look(struct stc_session *session,
+                      struct stc_session_look *out);
+/* Known from the next operation on; what is earlier changes nothing.  Not in
+ * a child after fork. */
+void stc_session_advance_cluster_time(struct stc_session *session,
+                                      const bson_t *document);
+void stc_session_advance_operation_time(struct stc_session *session,
+                                        uint32_t seconds,
+                                        uint32_t increment);
+
 /* ---- client ------------------------------------------------------ */
 
 enum stc_close_mode { STC_DRAIN, STC_CANCEL, STC_ABORT };
@@ -109,6 +157,7 @@ stator_client_t *stc_client_new(const char *uri, mongoc_client_pool_t *pool,
                                 const bson_t *opts, bson_error_t *error);
 stator_client_t *stc_client_ref(stator_client_t *client);
 void stc_client_unref(stator_client_t *client);
+bool stc_client_is_inherited(const stator_client_t *client);
 stator_future_t *stc_client_close(stator_client_t *client,
                                   enum stc_close_mode mode,
                                   int64_t timeout_ms);
@@ -150,6 +199,12 @@ STC_VERB(drop_index)             /* {name: utf8} */
 STC_VERB(rename)                 /* {db: utf8, name: utf8, drop: bool} */
 STC_VERB(drop_collection)
 STC_VERB(run)                    /* none: fn and arg */
+STC_VERB(session_run)            /* none: fn_session and arg */
+STC_VERB(lease)                  /* none */
+STC_VERB(start_session)          /* none: opts hold the options */
+STC_VERB(start_transaction)      /* likewise */
+STC_VERB(commit_transaction)     /* none */
+STC_VERB(abort_transaction)      /* none */
 /* of cursors: they build the command that opens it */
 STC_VERB(find)                   /* filter */
 STC_VERB(aggregate)              /* pipeline array */

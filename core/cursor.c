@@ -11,6 +11,7 @@
 #include "core/line.h"
 #include "core/op.h"
 #include "core/serve.h"
+#include "core/session.h"
 #include "core/target.h"
 #include "core/verb.h"
 
@@ -31,10 +32,17 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     struct stc_cursor *c = calloc(1, sizeof *c);
 
     if (c == NULL) {
-        free(request->bytes);
+        stc_request_drop(request);
         return NULL;
     }
     atomic_init(&c->refs, 1);
+    c->lease = request->lease;
+    c->session = request->session;
+    c->is_tied = c->lease != NULL;
+    if (c->lease != NULL)
+        stc_lease_hold(c->lease);
+    if (c->session != NULL)
+        stc_session_hold(c->session);
     c->client = client;
     stc_client_hold(client);
     c->target = stc_target_ref(request->target);
@@ -77,6 +85,12 @@ void stc_cursor_ref(struct stc_cursor *c)
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
 }
 
+void stc_cursor_untie(struct stc_cursor *c)
+{
+    stc_session_unref(c->session);
+    stc_lease_unref(c->lease);
+}
+
 void stc_cursor_unref(struct stc_cursor *c)
 {
     stator_client_t *client = c->client;
@@ -95,6 +109,12 @@ void stc_cursor_unref(struct stc_cursor *c)
     stf_result_free(c->failure_room);
     if (c->closer != NULL)
         stc_op_unref(c->closer);
+    if (c->is_tied)
+        stc_cursor_untie(c);
+    if (c->session != NULL)
+        stc_session_release(c->session);
+    if (c->lease != NULL)
+        stc_lease_release(c->lease);
     stc_target_unref(c->target);
     free(c->bytes);
     pthread_mutex_destroy(&c->lock);
@@ -112,6 +132,8 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
         return NULL;
     op->site = c->site;
     op->is_request = true;
+    if (c->lease != NULL)
+        op->priority = STC_NORMAL;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;
     if (want == STC_CLOSE || want == STC_PREFETCH)
@@ -194,16 +216,12 @@ static void begin_close(struct stc_cursor *c)
     give_up_waiting(c, STC_BY_CURSOR);
 }
 
-static void ask(struct stc_cursor *c, struct stc_op *op)
+static void ask_open(struct stc_cursor *c, struct stc_op *op)
 {
     stator_client_t *client = c->client;
     struct stc_finish out;
     bool served;
 
-    if (atomic_load(&client->queue.closed)) {
-        stc_op_admit(op); /* which says why not */
-        return;
-    }
     if (op->want == STC_CLOSE)
         begin_close(c);
     pthread_mutex_lock(&c->lock);
@@ -230,6 +248,20 @@ static void ask(struct stc_cursor *c, struct stc_op *op)
     stc_line_advance(c, &out);
     pthread_mutex_unlock(&c->lock);
     stc_line_finish(c, &out);
+}
+
+static void ask(struct stc_cursor *c, struct stc_op *op)
+{
+    bool uses = c->lease != NULL && stc_lease_use(c->lease);
+
+    if (c->lease != NULL && !uses)
+        stc_op_refuse(op);
+    else if (atomic_load(&c->client->queue.closed))
+        stc_op_admit(op); /* which says why not */
+    else
+        ask_open(c, op);
+    if (uses)
+        stc_lease_disuse(c->lease);
 }
 
 stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,

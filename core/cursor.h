@@ -17,7 +17,8 @@
  * R4  `server.connection` is set while the server has more to give.  It is
  *     a lease, that any worker may use in its turn, or, when none was to be
  *     had, the connection of the worker `home`, which then runs whatever
- *     this cursor asks.
+ *     this cursor asks.  With a `lease` of the user's it is that one's, and
+ *     requests go through that one's line instead of the queue.
  * R5  When the cursor ends with a connection still set (closed, left by its
  *     handle, client closing), it asks for its own close; that request
  *     passes a full queue.
@@ -33,7 +34,9 @@
 #include "core/server_cursor.h"
 #include "futures/documents.h"
 
+struct stc_lease;
 struct stc_op;
+struct stc_session;
 struct stc_worker;
 
 struct stc_batch { /* what is left of one server batch */
@@ -54,6 +57,10 @@ struct stc_cursor {
     int64_t timeout_ms;
     enum stc_timeout_mode timeout_mode;
     enum stc_priority priority;
+    /* The user's, to be opened on and in; or NULL.  Held to the end, with a
+     * reference while tied. */
+    struct stc_lease *lease;
+    struct stc_session *session;
     bool prefetch;
     int64_t max_bytes;
     int64_t made;     /* when, likewise */
@@ -61,6 +68,8 @@ struct stc_cursor {
     pthread_mutex_t lock;
     struct cds_list_head waiting; /* requests, oldest first */
     bool busy;
+    bool uses_lease; /* Y4 in lease.h: a request, or the server's cursor */
+    bool is_tied;
     bool was_asked;
     bool left;      /* the handle has gone */
     bool closed;    /* by close: the buffer is empty, requests fail */
@@ -87,6 +96,8 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want);
 void stc_cursor_ref(struct stc_cursor *c);
 bool stc_cursor_ref_if_alive(struct stc_cursor *c);
 void stc_cursor_unref(struct stc_cursor *c);
+/* It needs the user's lease no more: `is_tied` was set. */
+void stc_cursor_untie(struct stc_cursor *c);
 
 /* On a worker: what the request at the head wants.  (strand.c) */
 void stc_cursor_run(struct stc_worker *worker, struct stc_op *op);

@@ -4,6 +4,7 @@
 #include "core/line.h"
 
 #include "core/client.h"
+#include "core/lease.h"
 #include "core/op.h"
 #include "core/serve.h"
 
@@ -90,6 +91,20 @@ bool stc_line_is_free(struct stc_cursor *c)
                 cds_list_entry(c->waiting.prev, struct stc_op, waiting));
 }
 
+/* When the client closes while nobody asks, there is nothing to be used. */
+static void update_use(struct stc_cursor *c, struct stc_finish *out)
+{
+    bool uses = !stc_line_is_idle(c) || c->server.connection != NULL;
+
+    out->leaves = c->uses_lease && !uses;
+    if (uses && !c->uses_lease) /* by a request, whose asker uses it */
+        stc_lease_use_too(c->lease);
+    c->uses_lease = uses;
+    out->unties = c->is_tied && !uses && (c->ended || c->closed || c->left);
+    if (out->unties)
+        c->is_tied = false;
+}
+
 void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
 {
     *out = (struct stc_finish){0};
@@ -115,6 +130,8 @@ void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
     }
     serve_beside_prefetch(c, out);
     out->prefetch = wants_prefetch(c);
+    if (c->lease != NULL)
+        update_use(c, out);
 }
 
 /* Admitting can settle others, so it is done without the lock, and whether
@@ -162,6 +179,8 @@ static void queue_next(struct stc_cursor *c, struct stc_op *op,
     op->queued_at = stf_now_ns();
     if (home != NULL)
         stc_queue_push_to(q, home, op);
+    else if (c->lease != NULL)
+        stc_lease_enter(c->lease, op);
     else
         stc_queue_push(q, op);
     /* It can have been given up before there was anything to withdraw. */
@@ -190,6 +209,10 @@ void stc_line_finish(struct stc_cursor *c, struct stc_finish *out)
     }
     if (out->prefetch)
         prefetch(c);
+    if (out->leaves)
+        stc_lease_disuse(c->lease);
+    if (out->unties)
+        stc_cursor_untie(c);
     stc_cursor_unref(c);
 }
 
@@ -203,7 +226,9 @@ bool stc_cursor_withdraw(struct stc_op *op)
     pthread_mutex_lock(&c->lock);
     if (op->in_line && (!c->busy || op != first_waiting(c))) {
         withdrawn = true;
-    } else if (op->in_line && stc_queue_withdraw(q, op)) {
+    } else if (op->in_line && (c->lease != NULL
+                                   ? stc_lease_withdraw(c->lease, op)
+                                   : stc_queue_withdraw(q, op))) {
         c->busy = false;
         withdrawn = true;
     }

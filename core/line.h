@@ -11,6 +11,8 @@ struct stc_finish { /* what is to be done when the lock has been dropped */
     struct cds_list_head claimed;
     struct stc_op *next; /* to be queued, for `home` if that is set */
     struct stc_worker *home;
+    bool leaves; /* the user's lease is used no more at present */
+    bool unties; /* nor ever again */
     bool prefetch;
 };
 

@@ -64,6 +64,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
 {
     struct at_work work;
     struct stc_config config;
+    int64_t n_sessions;
 
     bson_init(out);
     if (stc_client_is_inherited(client))
@@ -71,6 +72,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     work = look_at_work(&client->queue);
     pthread_mutex_lock(&client->lock);
     config = client->config;
+    n_sessions = client->ties.n[STC_SESSION];
     pthread_mutex_unlock(&client->lock);
 
     BSON_APPEND_UTF8(out, "name", config.name);
@@ -85,6 +87,8 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     BSON_APPEND_INT64(out, "busy", work.busy);
     BSON_APPEND_INT64(out, "zombies", work.zombies);
     BSON_APPEND_INT64(out, "leases", atomic_load(&client->pool.leases));
+    BSON_APPEND_INT64(out, "sessions", n_sessions);
+    BSON_APPEND_INT64(out, "parked", stc_pool_count_parked(&client->pool));
     BSON_APPEND_INT64(out, "sharing", atomic_load(&client->sharing));
     BSON_APPEND_INT64(out, "connections", atomic_load(&client->pool.out));
     BSON_APPEND_BOOL(out, "closing", atomic_load(&client->closing));

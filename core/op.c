@@ -3,11 +3,13 @@
  * given up, counted. */
 #include "core/op.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/client.h"
 #include "core/cursor.h"
+#include "core/session.h"
 #include "core/target.h"
 #include "core/verb.h"
 
@@ -40,6 +42,11 @@ static void op_release(stator_future_t *f)
     stc_op_drop_bytes(op);
     if (op->is_request)
         stc_cursor_forget(op);
+    stc_op_untie(op);
+    if (op->session != NULL)
+        stc_session_release(op->session);
+    if (op->lease != NULL)
+        stc_lease_release(op->lease);
     stc_target_unref(op->target);
     stc_client_release(op->client);
 }
@@ -104,18 +111,53 @@ bool stc_op_admit(struct stc_op *op)
     return false;
 }
 
+void stc_op_refuse(struct stc_op *op)
+{
+    stc_stats_submitted(&op->client->stats);
+    stf_settle_code(stc_op_future(op), STATOR_FUTURE_FAILED,
+                    STATOR_ERROR_CLOSED, op->client->note_closed,
+                    STATOR_NOT_SENT);
+}
+
 void stc_op_watch(struct stc_op *op)
 {
     if (op->deadline.at != STF_NO_DEADLINE)
         stc_keeper_watch(&op->client->keeper, op);
 }
 
-/* Of an operation that is claimed.  True: no worker had it. */
-static bool withdraw(struct stc_op *op)
+void stc_op_tie(struct stc_op *op, struct stc_lease *lease,
+                struct stc_session *session)
 {
-    if (!stc_queue_withdraw(&op->client->queue, op))
+    op->lease = lease;
+    if (lease != NULL)
+        stc_lease_hold(lease);
+    op->session = session;
+    if (session != NULL)
+        stc_session_hold(session);
+    STF_STORE(&op->tied, 1u, relaxed);
+}
+
+void stc_op_untie(struct stc_op *op)
+{
+    if (op->lease == NULL || STF_EXCHANGE(&op->tied, 0u, acq_rel) == 0)
+        return;
+    if (op->verb != &stc_verb_end_session) /* which ends it, and no more */
+        stc_session_unref(op->session);
+    stc_lease_unref(op->lease);
+}
+
+struct stc_lease *stc_op_lease(const struct stc_op *op)
+{
+    return op->is_request ? op->cursor->lease : op->lease;
+}
+
+bool stc_op_withdraw(struct stc_op *op)
+{
+    if (op->lease != NULL ? !stc_lease_withdraw(op->lease, op)
+                          : !stc_queue_withdraw(&op->client->queue, op))
         return false;
     stc_op_drop_bytes(op);
+    stc_op_untie(op);
     stc_queue_discharge(&op->client->queue);
     return true;
 }
@@ -125,7 +167,8 @@ static bool withdraw(struct stc_op *op)
 static bool cut(struct stc_op *op)
 {
     struct stc_transport *t;
-    bool is_users = !op->is_request && op->fn != NULL;
+    bool is_users =
+        !op->is_request && (op->fn != NULL || op->fn_session != NULL);
 
     if (stf_phase(stc_op_future(op)) < STATOR_PHASE_SENT)
         return true; /* O3 */
@@ -182,18 +225,99 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
                           "the client was closed while it was running"},
     };
     stator_future_t *f = stc_op_future(op);
-    bool not_sent;
+    bool was_queued, not_sent;
 
     if (!stf_claim(f, ends[why].final))
         return false;
-    not_sent = op->is_request ? stc_cursor_withdraw(op) : withdraw(op);
-    not_sent = not_sent || cut(op);
+    was_queued = op->is_request ? stc_cursor_withdraw(op) : stc_op_withdraw(op);
+    not_sent = was_queued || cut(op);
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;
+    if (why == STC_BY_DEADLINE && was_queued && op->waits_by_uri)
+        f->note = "waitQueueTimeoutMS ran out before a connection was free";
     if (why == STC_BY_DEADLINE && not_sent && was_begun(op))
         f->result = late_result(op, f->note);
     stf_finish(f, ends[why].final);
+    return true;
+}
+
+/* ---- where it is to run ------------------------------------------ */
+
+bool stc_request_bind(stator_client_t *client, struct stc_request *request,
+                      char *problem, size_t size)
+{
+    struct stc_tie *session = NULL, *lease = NULL;
+
+    if (stc_client_is_inherited(client)) /* which is answered later */
+        return true;
+    if (request->session_id != 0) {
+        session = stc_tie_find(client, STC_SESSION, request->session_id);
+        if (session == NULL) {
+            snprintf(problem, size, "sessionId %" PRId64 " is no session of "
+                     "this client, or has ended", request->session_id);
+            return false;
+        }
+        request->session = stc_session_of(session);
+    }
+    if (request->lease_id != 0) {
+        lease = stc_tie_find(client, STC_LEASE, request->lease_id);
+        if (lease == NULL)
+            snprintf(problem, size, "leaseId %" PRId64 " is no lease of this "
+                     "client, or has ended", request->lease_id);
+        else if (session != NULL &&
+                 request->session->lease != stc_lease_of(lease))
+            snprintf(problem, size, "sessionId %" PRId64 " is not on the "
+                     "lease of leaseId %" PRId64, request->session_id,
+                     request->lease_id);
+        else
+            request->lease = stc_lease_of(lease);
+        if (request->lease == NULL) {
+            if (lease != NULL)
+                stc_lease_unref(stc_lease_of(lease));
+            stc_session_unref(request->session);
+            request->session = NULL;
+            return false;
+        }
+    } else if (session != NULL) {
+        request->lease = request->session->lease;
+        stc_tie_ref(&request->lease->tie);
+    }
+    return true;
+}
+
+void stc_request_drop(struct stc_request *request)
+{
+    stc_session_unref(request->session);
+    stc_lease_unref(request->lease);
+    free(request->bytes);
+}
+
+/* What the request is bound to; what it asks for is made.  False: no
+ * memory. */
+static bool take_strand(struct stc_op *op, struct stc_request *request)
+{
+    bool starts = request->verb == &stc_verb_start_session;
+    struct stc_lease *lease = request->lease;
+    struct stc_session *session = request->session;
+
+    if (request->verb == &stc_verb_lease || (starts && lease == NULL)) {
+        op->acquires = true;
+        lease = stc_lease_new(op->client);
+        if (lease == NULL)
+            return false;
+        lease->tie.site = request->site;
+    }
+    if (starts) {
+        session = stc_session_new(op->client, lease, op->target);
+        if (session == NULL) {
+            stc_lease_unref(lease);
+            request->lease = NULL;
+            return false;
+        }
+        session->tie.site = session->ender->site = request->site;
+    }
+    stc_op_tie(op, lease, session);
     return true;
 }
 
@@ -201,14 +325,17 @@ stator_future_t *stc_submit(stator_client_t *client,
                             struct stc_request *request)
 {
     struct stc_op *op;
+    bool uses;
 
     if (stc_client_is_inherited(client)) {
         free(request->bytes);
         return stc_forked(request->verb->name);
     }
     op = stc_op_new(client, request->verb, request->target);
-    if (op == NULL) {
-        free(request->bytes);
+    if (op == NULL || !take_strand(op, request)) {
+        if (op != NULL)
+            stc_op_unref(op);
+        stc_request_drop(request);
         return stf_future_no_memory();
     }
     op->site = request->site;
@@ -216,16 +343,32 @@ stator_future_t *stc_submit(stator_client_t *client,
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;
     op->fn = request->fn;
+    op->fn_session = request->fn_session;
     op->arg = request->arg;
-    if (request->timeout_ms > 0)
+    if (request->timeout_ms > 0) {
         op->deadline.at = stf_deadline_after_ms(request->timeout_ms);
-    if (stc_op_admit(op)) {
+    } else if (op->acquires && client->wait_queue_ms > 0) {
+        op->waits_by_uri = true;
+        op->deadline.at = stf_deadline_after_ms(client->wait_queue_ms);
+    }
+    uses = op->lease != NULL && stc_lease_use(op->lease); /* Y4 */
+    if (op->lease != NULL && !uses) {
+        stc_op_refuse(op);
+        stc_op_untie(op);
+    } else if (stc_op_admit(op)) {
         stc_op_ref(op); /* the queue's */
         stc_op_watch(op);
-        stc_queue_push(&client->queue, op);
+        if (op->lease != NULL && !op->acquires)
+            stc_lease_enter(op->lease, op);
+        else
+            stc_queue_push(&client->queue, op);
         /* Its time can have run out before there was anything to withdraw. */
         if (stc_op_is_settled(op))
-            withdraw(op);
+            stc_op_withdraw(op);
+    } else {
+        stc_op_untie(op);
     }
+    if (uses)
+        stc_lease_disuse(op->lease);
     return stc_op_future(op);
 }

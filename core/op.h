@@ -44,6 +44,10 @@ struct stc_op {
     uint8_t want;               /* enum stc_want, of a cursor's request */
     bool internal;              /* no user's: not in the statistics */
     bool is_request;            /* of a cursor's: the first of the union */
+    bool acquires;              /* a connection for `lease` comes first */
+    bool is_parked;             /* waits for one, under the pool's lock */
+    bool on_lease;              /* waits in its line, under its lock */
+    bool waits_by_uri;          /* its deadline is waitQueueTimeoutMS */
     /* Of a request, under its cursor's lock: */
     bool has_place;    /* admitted, and not yet taken */
     bool in_line;      /* in `waiting` */
@@ -62,11 +66,16 @@ struct stc_op {
             struct stf_result *room;      /* for its result */
             int64_t max;
         };
-        struct { /* stator_client_run */
+        struct { /* stator_client_run, stator_session_run */
             stator_work_fn *fn;
+            stator_session_work_fn *fn_session;
             void *arg;
         };
     };
+    /* The strand, or NULL: held to the end, with a reference while tied. */
+    struct stc_lease *lease;
+    struct stc_session *session;
+    STF_ATOMIC(uint32_t) tied;
 };
 
 _Static_assert(sizeof(struct stc_op) <= 512, "O1");
@@ -116,6 +125,8 @@ struct stc_op *stc_op_new(stator_client_t *client,
 /* Ask for a place in the queue; counts it as submitted.  False: settled as
  * refused. */
 bool stc_op_admit(struct stc_op *op);
+/* The client closes: settled as refused for that. */
+void stc_op_refuse(struct stc_op *op);
 /* Enter its deadline, if it has one. */
 void stc_op_watch(struct stc_op *op);
 
@@ -128,6 +139,18 @@ enum stc_reason {
 
 /* Withdraw or abandon, and settle.  Answers whether it did. */
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why);
+
+/* Of one that is claimed and no cursor's: take it back.  True: no worker had
+ * it, nor will. */
+bool stc_op_withdraw(struct stc_op *op);
+
+/* It is to run there; takes the references. */
+void stc_op_tie(struct stc_op *op, struct stc_lease *lease,
+                struct stc_session *session);
+/* It has left the strand, or never came there. */
+void stc_op_untie(struct stc_op *op);
+/* The strand that it runs on, or NULL. */
+struct stc_lease *stc_op_lease(const struct stc_op *op);
 
 /* No worker will need the arguments any more. */
 void stc_op_drop_bytes(struct stc_op *op);

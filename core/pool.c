@@ -7,6 +7,7 @@
 
 #include <stator/error.h>
 
+#include "core/op.h"
 #include "core/target.h"
 #include "core/verb.h"
 
@@ -19,6 +20,7 @@ void stc_pool_init(struct stc_pool *p, stator_client_t *client,
     pthread_mutex_init(&p->lock, NULL);
     CDS_INIT_LIST_HEAD(&p->all);
     CDS_INIT_LIST_HEAD(&p->idle);
+    CDS_INIT_LIST_HEAD(&p->parked);
     p->uri = uri;
     p->pool = pool;
     p->max = max;
@@ -129,19 +131,119 @@ struct stc_connection *stc_pool_take(struct stc_pool *p, bson_error_t *error)
     return ready(c);
 }
 
-struct stc_connection *stc_pool_take_spare(struct stc_pool *p)
+/* Under lock. */
+static struct stc_connection *pop_spare(struct stc_pool *p,
+                                        bson_error_t *error)
 {
     struct stc_connection *c = NULL;
+
+    if (atomic_load(&p->leases) < p->max - p->reserved)
+        c = pop(p, error);
+    if (c != NULL)
+        atomic_fetch_add(&p->leases, 1);
+    return c;
+}
+
+struct stc_connection *stc_pool_take_spare(struct stc_pool *p)
+{
+    struct stc_connection *c;
     bson_error_t error;
 
     pthread_mutex_lock(&p->lock);
-    if (atomic_load(&p->leases) < p->max - p->reserved)
-        c = pop(p, &error);
-    if (c != NULL)
-        atomic_fetch_add(&p->leases, 1);
+    c = pop_spare(p, &error);
     pthread_mutex_unlock(&p->lock);
     return ready(c);
 }
+
+/* ---- who waits for one ------------------------------------------- */
+
+struct stc_connection *stc_pool_take_spare_or_park(struct stc_pool *p,
+                                                   struct stc_op *op,
+                                                   bson_error_t *error)
+{
+    struct stc_connection *c;
+
+    pthread_mutex_lock(&p->lock);
+    c = pop_spare(p, error);
+    if (c == NULL && error->code != STATOR_ERROR_MEMORY) {
+        error->code = 0; /* a worker that retires has one to give back */
+        op->is_parked = true;
+        cds_list_add_tail(&op->listed, &p->parked);
+        p->n_parked++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return ready(c);
+}
+
+/* Under lock. */
+static void leave_park(struct stc_pool *p, struct stc_op *op)
+{
+    op->is_parked = false;
+    cds_list_del(&op->listed);
+    p->n_parked--;
+}
+
+bool stc_pool_unpark(struct stc_pool *p, struct stc_op *op)
+{
+    bool was_parked;
+
+    pthread_mutex_lock(&p->lock);
+    was_parked = op->is_parked;
+    if (was_parked)
+        leave_park(p, op);
+    pthread_mutex_unlock(&p->lock);
+    return was_parked;
+}
+
+/* Under lock; NULL: nobody is. */
+static struct stc_op *first_parked(struct stc_pool *p)
+{
+    return cds_list_empty(&p->parked)
+               ? NULL
+               : cds_list_first_entry(&p->parked, struct stc_op, listed);
+}
+
+struct stc_op *stc_pool_unpark_first(struct stc_pool *p,
+                                     struct stc_connection **connection)
+{
+    struct stc_op *op;
+    bson_error_t error;
+
+    pthread_mutex_lock(&p->lock);
+    op = first_parked(p);
+    *connection = op == NULL ? NULL : pop_spare(p, &error);
+    if (*connection == NULL)
+        op = NULL;
+    else
+        leave_park(p, op);
+    pthread_mutex_unlock(&p->lock);
+    *connection = ready(*connection);
+    return op;
+}
+
+struct stc_op *stc_pool_first_parked(struct stc_pool *p)
+{
+    struct stc_op *op;
+
+    pthread_mutex_lock(&p->lock);
+    op = first_parked(p);
+    if (op != NULL)
+        stc_op_ref(op);
+    pthread_mutex_unlock(&p->lock);
+    return op;
+}
+
+int64_t stc_pool_count_parked(struct stc_pool *p)
+{
+    int64_t n;
+
+    pthread_mutex_lock(&p->lock);
+    n = p->n_parked;
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
+/* ---- given back -------------------------------------------------- */
 
 static void aim_at_nothing(struct stc_connection *c)
 {
@@ -234,8 +336,9 @@ void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
 
 /* ---- the end ----------------------------------------------------- */
 
-static bool knows_a_server(mongoc_client_t *client)
+static bool knows_a_server(const struct stc_connection *c)
 {
+    mongoc_client_t *client = c->client;
     size_t n = 0;
     bool known = false;
     mongoc_server_description_t **all =
@@ -250,16 +353,16 @@ static bool knows_a_server(mongoc_client_t *client)
 
 /* Can the server be told of the end, on this very client?  The driver does
  * not connect for that, and warns on stderr when it can not. */
-static bool can_say_goodbye(mongoc_client_t *client)
+bool stc_connection_reaches_server(struct stc_connection *c)
 {
     bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
     /* As the driver itself, when it ends the sessions. */
     mongoc_read_prefs_t *any =
         mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
     bson_error_t error;
-    bool ok = knows_a_server(client) &&
-              mongoc_client_command_simple(client, "admin", ping, any, NULL,
-                                           &error);
+    bool ok = knows_a_server(c) &&
+              mongoc_client_command_simple(c->client, "admin", ping, any,
+                                           NULL, &error);
 
     mongoc_read_prefs_destroy(any);
     bson_destroy(ping);
@@ -281,7 +384,7 @@ static void push_all(struct stc_pool *p, bool quick)
     last = cds_list_first_entry(&p->idle, struct stc_connection, in_idle);
     /* To reset it forgets the sessions, which else would be ended one by one
      * on a server that can not be reached. */
-    if (quick || !can_say_goodbye(last->client)) {
+    if (quick || !stc_connection_reaches_server(last)) {
         mongoc_client_reset(last->client);
         stc_transport_hang_up(&p->network.watch); /* they end sooner */
     }

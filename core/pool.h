@@ -5,8 +5,8 @@
  *     idle, to be taken again
  *
  * P1  At most `max` clients are out, `max` - reserved of them as leases, so
- *     a worker that takes its client always gets one.  try_pop only; nobody
- *     waits for a client.
+ *     a worker that takes its client always gets one.  try_pop only; no
+ *     thread waits for a client: a request for a lease is parked.
  * P2  A connection is used by one thread at a time: its worker's, or that of
  *     the operation which holds the strand of the cursor it is lent to.  The
  *     queue's lock lies between two of them.
@@ -27,6 +27,7 @@
 #include "core/reach.h"
 #include "core/transport.h"
 
+struct stc_op;
 struct stc_target;
 
 struct stc_connection {
@@ -54,6 +55,8 @@ struct stc_pool {
     int reserved;
     struct cds_list_head all;  /* connections */
     struct cds_list_head idle; /* the last one given back comes first */
+    struct cds_list_head parked; /* requests for leases, oldest first */
+    int64_t n_parked;
     atomic_int leases;
     atomic_int out;
 };
@@ -77,6 +80,20 @@ struct stc_connection *stc_pool_take_spare(struct stc_pool *p);
 void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
                         bool was_lease);
 
+/* One for a lease that `op` asks for.  NULL and no error: there is none, and
+ * it is parked, with the caller's reference. */
+struct stc_connection *stc_pool_take_spare_or_park(struct stc_pool *p,
+                                                   struct stc_op *op,
+                                                   bson_error_t *error);
+/* Answers whether it was parked: then that reference is the caller's. */
+bool stc_pool_unpark(struct stc_pool *p, struct stc_op *op);
+/* The oldest, if there is a connection for it now. */
+struct stc_op *stc_pool_unpark_first(struct stc_pool *p,
+                                     struct stc_connection **connection);
+/* The oldest stays parked: a new reference, or NULL. */
+struct stc_op *stc_pool_first_parked(struct stc_pool *p);
+int64_t stc_pool_count_parked(struct stc_pool *p);
+
 /* Nothing more is wanted from any server: let all that is said end. */
 void stc_pool_hang_up(struct stc_pool *p);
 /* An operation on `c` was cut: end it on the server too, if that is asked
@@ -90,6 +107,10 @@ void stc_pool_explain(struct stc_pool *p, const struct stc_connection *c,
 /* All are back: destroy.  `quick`, or no server known: without telling the
  * server that its sessions end, which would wait for a dead one. */
 void stc_pool_close(struct stc_pool *p, bool quick);
+
+/* Does a server answer on it now?  Without looking for one, which takes as
+ * long as the driver likes. */
+bool stc_connection_reaches_server(struct stc_connection *c);
 
 /* Have `c` at hand for `target`: its collection or database. */
 void stc_connection_aim(struct stc_connection *c, struct stc_target *target);

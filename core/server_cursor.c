@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/session.h"
 #include "core/verb_support.h"
 
 static bool fail(struct stf_result *result, uint32_t code, const char *why)
@@ -33,6 +34,11 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
     mongoc_session_opt_t *how;
     bson_error_t error;
 
+    s->is_users = call->session != NULL;
+    if (s->is_users) {
+        s->session = call->session->driver;
+        return;
+    }
     if (bson_has_field(opts, "sessionId"))
         return;
     how = mongoc_session_opts_new();
@@ -96,6 +102,13 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
 
     if (bson_iter_init_find(&i, opts, "serverId")) {
         s->server_id = (uint32_t)bson_iter_as_int64(&i);
+        return true;
+    }
+    if (call->in_transaction) /* on a sharded cluster it is bound to one */
+        s->server_id =
+            mongoc_client_session_get_server_id(call->session->driver);
+    if (call->in_transaction && s->server_id != 0) {
+        BSON_APPEND_INT32(opts, "serverId", (int32_t)s->server_id);
         return true;
     }
     server = select_server(call, manner);
@@ -379,7 +392,7 @@ void stc_server_cursor_kill(struct stc_server_cursor *s,
 
 void stc_server_cursor_end(struct stc_server_cursor *s)
 {
-    if (s->session != NULL)
+    if (s->session != NULL && !s->is_users)
         mongoc_client_session_destroy(s->session);
     s->session = NULL;
     free(s->comment);

@@ -2,7 +2,8 @@
 /* core/strand.c - what a worker does for a cursor: ask its server, keep or
  * give back the connection.
  *
- *   open -- more to come --> keep: a lease, or shared with the worker
+ *   open -- more to come --> keep: a lease, or shared with the worker; or
+ *                            borrowed from the lease that it was opened on
  *   more -- the last ------> let go
  *   close -----------------> kill, let go
  *
@@ -14,6 +15,7 @@
 #include "core/line.h"
 #include "core/op.h"
 #include "core/serve.h"
+#include "core/session.h"
 #include "core/verb.h"
 #include "core/worker.h"
 
@@ -25,9 +27,13 @@ static void keep(struct stc_worker *w, struct stc_cursor *c)
 {
     struct stc_connection *spare = NULL;
 
+    c->server.connection = w->connection;
+    if (c->lease != NULL) { /* lent, and used by nobody else in our turn */
+        c->server.connection = c->lease->connection;
+        return;
+    }
     if (w->n_sharing == 0) /* what others share is not to be lent */
         spare = stc_pool_take_spare(&c->client->pool);
-    c->server.connection = w->connection;
     if (spare != NULL) {
         w->connection = spare;
         return;
@@ -47,8 +53,9 @@ static void let_go(struct stc_worker *w, struct stc_cursor *c)
     if (c->home != NULL) {
         w->n_sharing--;
         atomic_fetch_sub(&c->client->sharing, 1);
-    } else {
+    } else if (c->lease == NULL) {
         stc_pool_give_back(&c->client->pool, connection, true);
+        stc_lease_serve_parked(c->client);
     }
     c->server.connection = NULL;
     c->home = NULL;
@@ -98,6 +105,8 @@ static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
     bool ok;
 
     if (c->server.connection != NULL) {
+        if (c->session != NULL && c->session->driver != NULL)
+            stc_session_before(c->session);
         views.call = (struct stc_call){.result = room, .n_arguments = 1};
         ok = stc_server_cursor_more(&c->server, connection->client, room,
                                     documents);
@@ -105,7 +114,7 @@ static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
         return ok;
     }
     ok = stc_views_open(&views, connection, c->target, c->bytes,
-                        c->n_documents, op->deadline.at, room);
+                        c->n_documents, op->deadline.at, c->session, room);
     if (ok)
         ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
                                     documents);
@@ -114,6 +123,20 @@ static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
         stc_note_expiry(&views.call);
     stc_views_close(&views);
     return ok;
+}
+
+/* To open the cursor on; NULL: why is in failure_room. */
+static struct stc_connection *connection_for(struct stc_worker *w,
+                                             struct stc_cursor *c)
+{
+    bson_error_t *error = &c->failure_room->error;
+
+    if (c->lease == NULL)
+        return stc_worker_connection(w, error);
+    if (c->lease->connection == NULL)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_CLOSED,
+                       "cursor: its lease has ended");
+    return c->lease->connection;
 }
 
 /* What one trip to the server brought. */
@@ -150,7 +173,7 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     bool was_cut;
 
     if (connection == NULL)
-        connection = stc_worker_connection(w, &c->failure_room->error);
+        connection = connection_for(w, c);
     if (connection == NULL)
         return t;
     sent = stf_now_ns();
@@ -170,6 +193,8 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
         stc_pool_explain(&c->client->pool, connection,
                          &c->failure_room->error);
     was_cut = stc_transport_end(&connection->transport, op);
+    if (c->session != NULL)
+        stc_session_after(c->session);
     stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     if (was_cut && !t.ok)
         after_cut(c, connection, t.outcome);

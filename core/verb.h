@@ -26,6 +26,8 @@ struct stc_call {
     size_t n_arguments;
     int32_t max_time_ms; /* what is left of timeoutMS, 0: no limit */
     struct stf_result *result; /* reply, document, count; error when false */
+    struct stc_session *session; /* that it runs in, or NULL */
+    bool in_transaction;         /* which sets concerns and preference */
     bool unacknowledged;       /* out: sent, and no answer will come */
 };
 
@@ -49,6 +51,10 @@ struct stc_verb {
 /* {mode, tags, maxStalenessSeconds} as the driver's type; NULL: `view` is
  * empty.  The document was checked by lib.  (verb_opts.c) */
 mongoc_read_prefs_t *stc_read_prefs_new(const bson_t *view);
+
+/* The driver's types of a checked value; of a session and transactions. */
+mongoc_read_concern_t *stc_read_concern_new(const bson_iter_t *document);
+mongoc_write_concern_t *stc_write_concern_new(const bson_iter_t *document);
 
 /* Give a collection or a database the target's options: readPreference,
  * readConcern, writeConcern.  (verb_opts.c) */

@@ -44,7 +44,7 @@ mongoc_read_prefs_t *stc_read_prefs_new(const bson_t *view)
     return prefs;
 }
 
-static mongoc_read_concern_t *read_concern_new(const bson_iter_t *document)
+mongoc_read_concern_t *stc_read_concern_new(const bson_iter_t *document)
 {
     mongoc_read_concern_t *concern = mongoc_read_concern_new();
     bson_iter_t i;
@@ -55,7 +55,7 @@ static mongoc_read_concern_t *read_concern_new(const bson_iter_t *document)
     return concern;
 }
 
-static mongoc_write_concern_t *write_concern_new(const bson_iter_t *document)
+mongoc_write_concern_t *stc_write_concern_new(const bson_iter_t *document)
 {
     mongoc_write_concern_t *concern = mongoc_write_concern_new();
     bson_iter_t i;
@@ -102,9 +102,9 @@ static void configuration_init(struct configuration *c, const bson_t *options)
             c->prefs = stc_read_prefs_new(&view);
     }
     if (bson_iter_init_find(&i, options, "readConcern"))
-        c->read = read_concern_new(&i);
+        c->read = stc_read_concern_new(&i);
     if (bson_iter_init_find(&i, options, "writeConcern"))
-        c->write = write_concern_new(&i);
+        c->write = stc_write_concern_new(&i);
 }
 
 static void configuration_destroy(struct configuration *c)

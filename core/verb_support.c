@@ -39,7 +39,7 @@ void stc_inherit_read_concern(const struct stc_call *call, bson_t *opts)
     const char *level;
     bson_t child;
 
-    if (has(opts, "readConcern"))
+    if (has(opts, "readConcern") || call->in_transaction)
         return;
     if (call->collection != NULL)
         concern = mongoc_collection_get_read_concern(call->collection);
@@ -69,7 +69,7 @@ void stc_inherit_write_concern(const struct stc_call *call, bson_t *opts)
 {
     mongoc_write_concern_t *concern;
 
-    if (has(opts, "writeConcern") ||
+    if (has(opts, "writeConcern") || call->in_transaction ||
         mongoc_write_concern_is_default(inherited_write_concern(call)))
         return;
     /* The driver's function wants one that it may compile. */

@@ -4,7 +4,8 @@
  *   take -> connection -> views -> SENT -> verb (blocks) -> settle -> take
  *
  * W1  It owns its connection from the first operation to its end, but may
- *     lend it to a cursor and go on with a spare one.
+ *     lend it to a cursor and go on with a spare one.  What has a lease runs
+ *     on that one's.
  * W2  The result's room is made before the driver is called.
  * W3  It looks at the operation's claim after it has entered SENT (O3).
  * W4  A function of stator_client_run may fork.  The child is this thread
@@ -19,6 +20,7 @@
 #include "core/client.h"
 #include "core/cursor.h"
 #include "core/op.h"
+#include "core/session.h"
 
 /* "client/0"; the driver's monitor threads inherit the name of the worker
  * that takes the first connection, and shall not be taken for workers. */
@@ -67,17 +69,19 @@ static void settle(struct stc_op *op, bool ok, stator_outcome_t outcome,
 }
 
 static void run_verb(struct stc_worker *w, struct stc_op *op,
+                     struct stc_connection *connection,
                      struct stf_result *result, int64_t taken)
 {
     struct stc_stats *stats = &w->client->stats;
-    struct stc_transport *transport = &w->connection->transport;
+    struct stc_transport *transport = &connection->transport;
     stator_outcome_t outcome = STATOR_NOT_SENT;
     struct stc_views views;
     int64_t sent;
     bool ok = false, was_cut;
 
-    if (!stc_views_open(&views, w->connection, op->target, op->bytes,
-                        op->n_documents, op->deadline.at, result)) {
+    if (!stc_views_open(&views, connection, op->target, op->bytes,
+                        op->n_documents, op->deadline.at, op->session,
+                        result)) {
         settle(op, false, STATOR_NOT_SENT, result);
         stc_views_close(&views);
         return;
@@ -92,8 +96,7 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
                               stc_transport_sent(transport));
         if (!ok) {
             stc_note_expiry(&views.call);
-            stc_pool_explain(&w->client->pool, w->connection,
-                             &result->error);
+            stc_pool_explain(&w->client->pool, connection, &result->error);
         }
         stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     } else {
@@ -101,27 +104,45 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     }
     was_cut = stc_transport_end(transport, op);
     stc_views_close(&views);
+    if (op->session != NULL)
+        stc_session_after(op->session);
     settle(op, ok, outcome, result);
     if (was_cut && !stc_close_is_quick(w->client))
-        stc_pool_stop_server(&w->client->pool, w->connection);
+        stc_pool_stop_server(&w->client->pool, connection);
+}
+
+static void call_users(struct stc_op *op, mongoc_client_t *client,
+                       stator_promise_t *promise)
+{
+    struct stc_session *s = op->session;
+
+    if (op->fn_session == NULL) {
+        op->fn(client, promise, op->arg);
+        return;
+    }
+    stc_session_before(s);
+    op->fn_session(client, s->driver, promise, op->arg);
+    if (!stc_client_is_inherited(op->client)) /* W4 */
+        stc_session_after(s);
 }
 
 /* stator_client_run: the promise is the operation itself. */
-static void run_users(struct stc_worker *w, struct stc_op *op)
+static void run_users(struct stc_worker *w, struct stc_op *op,
+                      struct stc_connection *connection)
 {
     stator_promise_t *promise = stf_promise_of(stc_op_future(op));
 
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (stc_op_is_settled(op))
         return;
-    stc_transport_begin(&w->connection->transport, op);
+    stc_transport_begin(&connection->transport, op);
     /* The promise's references hold one on the future. */
     stc_op_ref(op);
     STF_STORE(&promise->future.producers, 1u, relaxed);
-    op->fn(w->connection->client, promise, op->arg);
+    call_users(op, connection->client, promise);
     if (stc_client_is_inherited(w->client)) /* W4 */
         return;
-    stc_transport_end(&w->connection->transport, op);
+    stc_transport_end(&connection->transport, op);
     /* Kept by the user beyond this call: a close must find it. */
     if (!stc_op_is_settled(op))
         stc_queue_keep_loose(&w->client->queue, op);
@@ -130,9 +151,27 @@ static void run_users(struct stc_worker *w, struct stc_op *op)
         stc_queue_forget_loose(&w->client->queue, op);
 }
 
+/* Where it runs: on its lease, else on what the worker has. */
+static struct stc_connection *connection_for(struct stc_worker *w,
+                                             const struct stc_op *op,
+                                             bson_error_t *error)
+{
+    if (op->lease == NULL || op->acquires)
+        return stc_worker_connection(w, error);
+    if (op->lease->connection == NULL ||
+        (op->fn_session != NULL && op->session->driver == NULL)) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_CLOSED,
+                       "%s: its lease or session has ended",
+                       op->verb->name);
+        return NULL;
+    }
+    return op->lease->connection;
+}
+
 static void run(struct stc_worker *w, struct stc_op *op)
 {
     int64_t taken = stf_now_ns();
+    struct stc_connection *connection;
     struct stf_result *result;
 
     stc_histogram_add(&w->client->stats.queued, taken - op->submitted);
@@ -148,14 +187,36 @@ static void run(struct stc_worker *w, struct stc_op *op)
                         STATOR_NOT_SENT);
         return;
     }
-    if (stc_worker_connection(w, &result->error) == NULL) {
+    connection = connection_for(w, op, &result->error);
+    if (connection == NULL) {
         settle(op, false, STATOR_NOT_SENT, result);
+    } else if (op->acquires) {
+        stf_result_free(result);
+        stc_lease_request(op); /* it may be in other hands by now */
     } else if (op->verb->run == NULL) {
         stf_result_free(result);
-        run_users(w, op);
+        run_users(w, op, connection);
     } else {
-        run_verb(w, op, result, taken);
+        run_verb(w, op, connection, result, taken);
     }
+}
+
+/* Of an operation that is no cursor's.  False: in a child, see W4. */
+static bool serve(struct stc_worker *w, struct stc_op *op)
+{
+    bool stays = !op->acquires;
+
+    if (op->verb == &stc_verb_end_session)
+        stc_session_end(op->session);
+    else
+        run(w, op);
+    if (stc_client_is_inherited(w->client))
+        return false;
+    if (stays) {
+        stc_op_drop_bytes(op);
+        STF_STORE(&op->returned, 1u, release);
+    }
+    return true;
 }
 
 /* ---- the thread -------------------------------------------------- */
@@ -165,8 +226,10 @@ static void end(struct stc_worker *w)
     stator_client_t *client = w->client;
     bool is_last, stopped;
 
-    if (w->connection != NULL)
+    if (w->connection != NULL) {
         stc_pool_give_back(&client->pool, w->connection, false);
+        stc_lease_serve_parked(client);
+    }
     pthread_mutex_lock(&client->queue.lock);
     cds_list_del(&w->node);
     is_last = atomic_fetch_sub(&client->n_running, 1) == 1;
@@ -190,14 +253,15 @@ static void *worker_main(void *arg)
 
     stf_thread()->is_ours = true;
     while ((op = stc_queue_take(&w->client->queue, w)) != NULL) {
-        if (op->is_request) {
+        struct stc_lease *lease = op->acquires ? NULL : stc_op_lease(op);
+
+        if (op->is_request)
             stc_cursor_run(w, op); /* it may be in other hands by now */
-        } else {
-            run(w, op);
-            if (stc_client_is_inherited(w->client)) /* W4 */
-                return NULL;
-            stc_op_drop_bytes(op);
-            STF_STORE(&op->returned, 1u, release);
+        else if (!serve(w, op))
+            return NULL;
+        if (lease != NULL) {
+            stc_op_untie(op); /* first: see stc_lease_is_of_one */
+            stc_lease_next(lease, op);
         }
         if (atomic_load(&w->client->closing))
             stc_keeper_wake(&w->client->keeper);

@@ -246,6 +246,16 @@ static const struct stf_result *result_of(const stator_future_t *f)
     return f == NULL ? NULL : f->result;
 }
 
+void *stf_future_handle(const stator_future_t *f,
+                        void (*release)(void *handle))
+{
+    const struct stf_result *r = result_of(f);
+
+    return r != NULL && r->handle != NULL && r->release_handle == release
+               ? r->handle
+               : NULL;
+}
+
 bool stator_future_error(const stator_future_t *f, bson_error_t *error)
 {
     const stator_future_t *s;

@@ -82,6 +82,10 @@ stator_future_t *stf_future_new_plain(const char *subject);
 stator_future_t *stf_future_failed(stator_error_code_t code,
                                    const char *subject, const char *format,
                                    ...) __attribute__((format(printf, 3, 4)));
+/* What a settled future has made, lent; NULL: nothing that `release` would
+ * give back. */
+void *stf_future_handle(const stator_future_t *f,
+                        void (*release)(void *handle));
 /* The static one, FAILED for memory. */
 stator_future_t *stf_future_no_memory(void);
 

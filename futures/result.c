@@ -27,6 +27,7 @@ struct stf_result *stf_result_new(void)
     r->slices = &r->slice;
     r->n_slices = 0;
     r->copies = NULL;
+    r->handle = NULL;
     r->has_reply = false;
     r->has_error = false;
     r->error.domain = 0;
@@ -48,6 +49,8 @@ void stf_result_free(struct stf_result *r)
     if (r->slices != &r->slice)
         free(r->slices);
     free(r->copies);
+    if (r->handle != NULL)
+        r->release_handle(r->handle);
     free(r);
 }
 
@@ -58,6 +61,13 @@ void stf_result_take_reply(struct stf_result *r, bson_t *reply)
     bson_steal(&r->reply, reply);
     bson_init(reply); /* so that it may be destroyed, as if untouched */
     r->has_reply = true;
+}
+
+void stf_result_take_handle(struct stf_result *r, void *handle,
+                            void (*release)(void *handle))
+{
+    r->handle = handle;
+    r->release_handle = release;
 }
 
 bool stf_result_copy(struct stf_result *r, const bson_t *document,

@@ -23,6 +23,8 @@ struct stf_result {
     bson_error_t error;
     bool has_reply;
     bool has_error;
+    void *handle; /* a reference on what was made, or NULL */
+    void (*release_handle)(void *handle);
 };
 
 /* Can it be copied and read?  NULL is sound. */
@@ -34,6 +36,9 @@ void stf_result_free(struct stf_result *result);
 
 /* Take over the contents of `*reply`. */
 void stf_result_take_reply(struct stf_result *result, bson_t *reply);
+/* Takes a reference on something else that the work has made. */
+void stf_result_take_handle(struct stf_result *result, void *handle,
+                            void (*release)(void *handle));
 /* Copy both (NULL: none).  False: no memory. */
 bool stf_result_copy(struct stf_result *result, const bson_t *document,
                      const bson_t *reply);

@@ -15,7 +15,7 @@ stator_cursor_t *stl_cursor_new(stator_client_t *client,
     stator_cursor_t *cursor = malloc(sizeof *cursor);
 
     if (cursor == NULL) {
-        free(request->bytes);
+        stc_request_drop(request);
         return &no_memory;
     }
     cursor->core = stc_cursor_new(client, request);

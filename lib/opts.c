@@ -223,6 +223,29 @@ static bool max_bytes_parse(const bson_iter_t *i, struct stl_opts *out,
     return true;
 }
 
+static bool id_parse(const bson_iter_t *i, int64_t *out, char *problem)
+{
+    if (!BSON_ITER_HOLDS_INT64(i) || bson_iter_int64(i) <= 0)
+        return FAULT("%s must be what stator_%s_append puts there",
+                     bson_iter_key(i),
+                     strcmp(bson_iter_key(i), "leaseId") == 0 ? "lease"
+                                                              : "session");
+    *out = bson_iter_int64(i);
+    return true;
+}
+
+static bool lease_id_parse(const bson_iter_t *i, struct stl_opts *out,
+                           char *problem)
+{
+    return id_parse(i, &out->lease_id, problem);
+}
+
+static bool session_id_parse(const bson_iter_t *i, struct stl_opts *out,
+                             char *problem)
+{
+    return id_parse(i, &out->session_id, problem);
+}
+
 static const struct own_key {
     const char *name;
     bool of_cursors;
@@ -234,6 +257,8 @@ static const struct own_key {
     {"timeoutMode", true, timeout_mode_parse},
     {"prefetch", true, prefetch_parse},
     {"maxBytes", true, max_bytes_parse},
+    {"leaseId", false, lease_id_parse},
+    {"sessionId", false, session_id_parse},
 };
 
 enum { N_OWN_KEYS = sizeof own_keys / sizeof *own_keys };
@@ -277,6 +302,8 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
     out->timeout_mode = STC_CURSOR_LIFETIME;
     out->prefetch = 0;
     out->max_bytes = 0;
+    out->lease_id = 0;
+    out->session_id = 0;
     out->has_own = false;
     bson_init(&out->read_preference);
     if (opts == NULL)
@@ -307,6 +334,103 @@ void stl_opts_copy_driver_part(const bson_t *opts, bson_t *out)
     while (bson_iter_next(&i))
         if (own_key_find(bson_iter_key(&i)) == N_OWN_KEYS)
             bson_append_iter(out, NULL, -1, &i);
+}
+
+/* ---- of sessions and transactions -------------------------------------- */
+
+static bool is_of_operations(const char *key)
+{
+    return strcmp(key, "timeoutMS") == 0 || strcmp(key, "priority") == 0;
+}
+
+static bool max_commit_time_check(const bson_iter_t *i, char *problem)
+{
+    int64_t n;
+
+    return (stl_value_as_int64(i, &n) && n >= 0 && n <= INT32_MAX) ||
+           FAULT("maxCommitTimeMS must be an integer of 0 or more");
+}
+
+bool stl_transaction_options_check(const bson_t *options, bool is_operation,
+                                   char *problem)
+{
+    bson_iter_t i;
+
+    if (!keys_check(options, problem) || !bson_iter_init(&i, options))
+        return false;
+    while (bson_iter_next(&i)) {
+        const char *key = bson_iter_key(&i);
+        bool ok;
+
+        if (strcmp(key, "readConcern") == 0)
+            ok = read_concern_check(&i, problem);
+        else if (strcmp(key, "writeConcern") == 0)
+            ok = write_concern_check(&i, problem);
+        else if (strcmp(key, "readPreference") == 0)
+            ok = stl_read_preference_check(&i, problem);
+        else if (strcmp(key, "maxCommitTimeMS") == 0)
+            ok = max_commit_time_check(&i, problem);
+        else
+            ok = (is_operation && is_of_operations(key)) ||
+                 FAULT("%s is unknown; a transaction takes readConcern, "
+                       "writeConcern, readPreference and maxCommitTimeMS",
+                       key);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool flag_check(const bson_iter_t *i, char *problem)
+{
+    return BSON_ITER_HOLDS_BOOL(i) ||
+           FAULT("%s must be a bool, is %s", bson_iter_key(i),
+                 stl_type_name(i));
+}
+
+static bool default_transaction_check(const bson_iter_t *i, char *problem)
+{
+    char what[STL_PROBLEM_SIZE / 2];
+    bson_t options;
+
+    if (!BSON_ITER_HOLDS_DOCUMENT(i) || !stl_value_as_document(i, &options))
+        return FAULT("defaultTransactionOptions must be a document, is %s",
+                     stl_type_name(i));
+    if (stl_transaction_options_check(&options, false, problem))
+        return true;
+    snprintf(what, sizeof what, "%s", problem);
+    return FAULT("defaultTransactionOptions.%s", what);
+}
+
+bool stl_session_options_check(const bson_t *options, char *problem)
+{
+    bool is_causal = false, is_snapshot = false;
+    bson_iter_t i;
+
+    if (!keys_check(options, problem) || !bson_iter_init(&i, options))
+        return false;
+    while (bson_iter_next(&i)) {
+        const char *key = bson_iter_key(&i);
+        bool ok = true;
+
+        if (strcmp(key, "causalConsistency") == 0) {
+            ok = flag_check(&i, problem);
+            is_causal = ok && bson_iter_bool(&i);
+        } else if (strcmp(key, "snapshot") == 0) {
+            ok = flag_check(&i, problem);
+            is_snapshot = ok && bson_iter_bool(&i);
+        } else if (strcmp(key, "defaultTransactionOptions") == 0) {
+            ok = default_transaction_check(&i, problem);
+        } else if (strcmp(key, "leaseId") != 0 && !is_of_operations(key)) {
+            return FAULT("%s is unknown; a session takes causalConsistency, "
+                         "snapshot, defaultTransactionOptions and leaseId",
+                         key);
+        }
+        if (!ok)
+            return false;
+    }
+    return !(is_causal && is_snapshot) ||
+           FAULT("causalConsistency and snapshot do not go together");
 }
 
 /* ---- of a handle ------------------------------------------------------- */

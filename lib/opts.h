@@ -2,6 +2,7 @@
 /* lib/opts.h - `opts` of an operation: Stator's own keys, and the driver's.
  *
  *   opts ──┬─> timeoutMS, priority, timeoutMode, prefetch, maxBytes
+ *          ├─> leaseId, sessionId: numbers of ours
  *          ├─> readPreference
  *          └─> every other key, unchanged: the driver's part */
 #ifndef STL_OPTS_H
@@ -17,6 +18,8 @@ struct stl_opts {
     enum stc_timeout_mode timeout_mode;
     int prefetch;
     int64_t max_bytes; /* 0: none */
+    int64_t lease_id;  /* likewise */
+    int64_t session_id;
     bson_t read_preference; /* a view into opts, or {} */
     bool has_own; /* some keys are not the driver's */
 };
@@ -29,6 +32,13 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
                     char *problem);
 /* The driver's part, as a new document. */
 void stl_opts_copy_driver_part(const bson_t *opts, bson_t *out);
+
+/* {readConcern, writeConcern, readPreference, maxCommitTimeMS}; those keys
+ * that are of every operation may be there too if `is_operation`. */
+bool stl_transaction_options_check(const bson_t *options, bool is_operation,
+                                   char *problem);
+/* {causalConsistency, snapshot, defaultTransactionOptions, leaseId, ..} */
+bool stl_session_options_check(const bson_t *options, char *problem);
 
 /* {mode, tags, maxStalenessSeconds} */
 bool stl_read_preference_check(const bson_iter_t *value,

@@ -227,6 +227,8 @@ static void take_opts(struct stl_request *r, const bson_t *opts,
     r->core.timeout_mode = parsed.timeout_mode;
     r->core.prefetch = parsed.prefetch;
     r->core.max_bytes = parsed.max_bytes;
+    r->core.lease_id = parsed.lease_id;
+    r->core.session_id = parsed.session_id;
     if (parsed.has_own) {
         stl_opts_copy_driver_part(opts, &rest);
         stl_request_copy(r, &rest);
@@ -291,6 +293,70 @@ void stl_request_begin_on_client(struct stl_request *r, const char *subject,
     take_opts(r, opts, shape);
 }
 
+/* ---- leases and sessions ----------------------------------------------- */
+
+static void stand_on(struct stl_request *r, const char *key, int64_t *given,
+                     int64_t id)
+{
+    if (*given != 0 && *given != id)
+        stl_request_fail(r, STATOR_ERROR_ARGUMENT,
+                         "opts: %s names another one", key);
+    *given = id;
+}
+
+void stl_request_on_lease(struct stl_request *r, struct stc_lease *lease)
+{
+    if (stl_request_is_sound(r))
+        stand_on(r, "leaseId", &r->core.lease_id, stc_lease_id(lease));
+}
+
+void stl_request_on_session(struct stl_request *r,
+                            struct stc_session *session)
+{
+    if (stl_request_is_sound(r))
+        stand_on(r, "sessionId", &r->core.session_id,
+                 stc_session_id(session));
+}
+
+stator_future_t *stl_null_handle(const char *subject, const char *what)
+{
+    return stf_future_failed(STATOR_ERROR_ARGUMENT, subject,
+                             "the %s is NULL", what);
+}
+
+bool stl_append_id(stator_client_t *client, const char *what, const char *key,
+                   int64_t id, bson_t *opts, bson_error_t *error)
+{
+    stator_error_code_t code = STATOR_ERROR_ARGUMENT;
+    const char *problem = NULL;
+
+    if (client == NULL)
+        problem = "the handle is NULL";
+    else if (opts == NULL)
+        problem = "opts is NULL";
+    else if (bson_has_field(opts, key))
+        problem = "opts name one already";
+    else if (stc_client_is_inherited(client)) {
+        problem = "the client is from before the fork";
+        code = STATOR_ERROR_FORKED;
+    } else if (!bson_append_int64(opts, key, -1, id)) {
+        problem = "opts can hold no more";
+    }
+    if (problem != NULL)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, code, "%s.append: %s",
+                       what, problem);
+    return problem == NULL;
+}
+
+/* The last thing that can be wrong. */
+static void bind_strand(struct stl_request *r)
+{
+    if (stl_request_is_sound(r) &&
+        !stc_request_bind(r->client, &r->core, r->problem,
+                          sizeof r->problem))
+        r->code = STATOR_ERROR_ARGUMENT;
+}
+
 /* ---- the end of it ----------------------------------------------------- */
 
 static stator_future_t *failure(const struct stl_request *r)
@@ -305,6 +371,7 @@ stator_future_t *stl_request_submit_from(struct stl_request *r,
 {
     stator_future_t *future;
 
+    bind_strand(r);
     if (stl_request_is_sound(r)) {
         r->core.target = r->target;
         r->core.site = site;
@@ -323,6 +390,7 @@ stator_cursor_t *stl_request_open_from(struct stl_request *r,
     stator_cursor_t *cursor;
     stator_future_t *fault;
 
+    bind_strand(r);
     if (stl_request_is_sound(r)) {
         r->core.target = r->target;
         r->core.site = site;

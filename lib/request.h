@@ -35,6 +35,11 @@ void stl_request_begin_on_client(struct stl_request *r, const char *subject,
                                  stator_client_t *client, const char *db,
                                  const bson_t *opts, enum stl_shape shape);
 
+/* On what a lease or a session stands for, which opts must not name again. */
+void stl_request_on_lease(struct stl_request *r, struct stc_lease *lease);
+void stl_request_on_session(struct stl_request *r,
+                            struct stc_session *session);
+
 void stl_request_fail(struct stl_request *r, stator_error_code_t code,
                       const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -81,6 +86,13 @@ void stl_request_text(struct stl_request *r, const char *key,
 
 size_t stl_document_size_with_id(const bson_t *document);
 uint8_t *stl_document_write_with_id(uint8_t *to, const bson_t *document);
+
+/* The failed future of a call on a handle that is NULL. */
+stator_future_t *stl_null_handle(const char *subject, const char *what);
+/* {key: id} to a user's opts, for a lease or a session of `client` (NULL: the
+ * handle is). */
+bool stl_append_id(stator_client_t *client, const char *what, const char *key,
+                   int64_t id, bson_t *opts, bson_error_t *error);
 
 /* The end of it: the request is used up.  What core keeps knows where the
  * user called from, for a close that finds it open: the return address of the

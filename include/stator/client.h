@@ -51,7 +51,8 @@
  * most.
  *
  * An unknown key or a wrong type is an error that names it.
- * waitQueueTimeoutMS of the URI is ignored: nobody waits for a connection.
+ * Operations never wait for a connection; a request for a lease does (lease.h,
+ * session.h), and waitQueueTimeoutMS of the URI bounds that.
  * `watchers` are for the long waits of change streams, which this version
  * does not have: no thread is started for them, only their connections are
  * set aside.
@@ -65,6 +66,9 @@
  *   priority        "high", "normal" (default), "low": which is taken from
  *                   the queue first.  Nothing starves: of 65 taken while
  *                   lower ones wait, one at least is a lower one.
+ *   leaseId, sessionId
+ *                   numbers that stator_lease_append and stator_session_append
+ *                   put there: where it is to run, in which session
  *   readPreference  {mode: "primary", "primaryPreferred", "secondary",
  *                   "secondaryPreferred" or "nearest", tags: [{..}],
  *                   maxStalenessSeconds: int}
@@ -183,7 +187,9 @@ STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
  *   zombies     workers that still run an abandoned operation: one that can
  *               not be cut is bounded by serverSelectionTimeoutMS,
  *               connectTimeoutMS, socketTimeoutMS
- *   leases      driver clients kept by open cursors
+ *   leases      driver clients kept by open cursors, leases and sessions
+ *   sessions    sessions that have not ended
+ *   parked      requests for a lease that wait for one; counted in queued, too
  *   sharing     open cursors that share a worker's client for want of one
  *   connections driver clients taken out of the pool, in all
  *   closing     (bool)

@@ -6,6 +6,7 @@
  *   dispatcher.h  one descriptor that brings results into your loop
  *   client.h      workers, queue, options, commands, close
  *   database.h, collection.h, cursor.h   the driver's verbs
+ *   lease.h, session.h           one connection kept; sessions, transactions
  *   error.h, version.h
  *
  * Event loops: adapters/epoll.h, poll.h and uv.h, which are not included
@@ -20,7 +21,9 @@
 #include <stator/dispatcher.h>
 #include <stator/error.h>
 #include <stator/future.h>
+#include <stator/lease.h>
 #include <stator/promise.h>
+#include <stator/session.h>
 #include <stator/version.h>
 
 #endif /* STATOR_STATOR_H */

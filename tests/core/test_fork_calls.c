@@ -96,6 +96,9 @@ typedef struct heirs {
     stator_collection_t *collection;
     stator_cursor_t *cursor; /* open, with documents in it */
     stator_cursor_t *fresh;  /* never asked */
+    stator_lease_t *lease;
+    stator_session_t *session; /* in a transaction */
+    stator_future_t *leased, *started;
     stator_dispatcher_t *dispatcher;
     stator_promise_t *promise;
     stator_promise_t *run_promise; /* kept by a function of client.run */
@@ -136,6 +139,19 @@ static void keep_promise(mongoc_client_t *client, stator_promise_t *promise,
     *(stator_promise_t **)arg = stator_promise_ref(promise);
 }
 
+static void keep_session(mongoc_client_t *client,
+                         mongoc_client_session_t *session,
+                         stator_promise_t *promise, void *arg)
+{
+    (void)client, (void)session, (void)promise, (void)arg;
+}
+
+static stator_future_t *transact(stator_session_t *session, void *arg)
+{
+    (void)session, (void)arg;
+    return NULL;
+}
+
 static void add(heirs_t *h, stator_future_t *f)
 {
     h->pending[h->n_pending++] = f;
@@ -160,6 +176,13 @@ static heirs_t *heirs_new(void)
     h->fresh = open_cursor(s, NULL);
     h->done = stator_future_ref(ck_done(ask_one(s, NULL)));
     h->failed = stator_collection_find_one(s->things, lib_corrupt(), NULL);
+    h->leased = stator_future_ref(
+        ck_done(lend(stator_client_lease(s->client, NULL))));
+    h->lease = stator_future_lease(h->leased);
+    h->started = stator_future_ref(
+        ck_done(lend(stator_client_start_session(s->client, NULL))));
+    h->session = stator_future_session(h->started);
+    done(stator_session_start_transaction(h->session, NULL));
     h->promise = stator_promise_new();
     add(h, stator_promise_future(h->promise));
     add(h, stator_client_run(s->client, keep_promise, &h->run_promise, NULL));
@@ -176,6 +199,13 @@ static heirs_t *heirs_new(void)
     hold_worker(s);
     add(h, stator_future_ref(ask_one(s, NULL))); /* queued */
     return h;
+}
+
+static void resolve(mongoc_client_t *client, stator_promise_t *promise,
+                    void *arg)
+{
+    (void)client, (void)arg;
+    stator_promise_resolve(promise, NULL, NULL);
 }
 
 /* The parent has noticed nothing. */
@@ -198,6 +228,12 @@ static void heirs_end_well(heirs_t *h)
         stator_future_unref(h->pending[i]);
     }
     ck_assert_int_eq(read_all(h->cursor), 19);
+    done(stator_session_commit_transaction(h->session, NULL));
+    stator_session_unref(h->session);
+    done(stator_lease_run(h->lease, resolve, NULL, NULL));
+    stator_lease_unref(h->lease);
+    stator_future_unref(h->leased);
+    stator_future_unref(h->started);
     ck_assert_int_eq(stator_epoll_detach(h->dispatcher), 0);
     stator_promise_unref(h->promise);
     stator_promise_unref(h->run_promise);
@@ -349,6 +385,52 @@ static void calls_on_a_cursor(heirs_t *h)
     GIVE(stator_cursor_unref, c);
 }
 
+static void calls_on_a_lease(heirs_t *h)
+{
+    stator_lease_t *lease = h->lease;
+    bson_t opts = BSON_INITIALIZER;
+    bson_error_t error = {0};
+
+    CALL(is_forked, stator_client_lease, h->client, NULL);
+    CALL(IS_SOMETHING, stator_future_lease, h->leased);
+    CALL(IS_FALSE, stator_lease_append, lease, &opts, &error);
+    MUST(error.code == STATOR_ERROR_FORKED);
+    CALL(is_forked, stator_lease_run, lease, keep_promise, NULL, NULL);
+    CALL(IS_SOMETHING, stator_lease_ref, lease);
+    GIVE(stator_lease_unref, lease);
+}
+
+static void calls_on_a_session(heirs_t *h)
+{
+    stator_session_t *s = h->session;
+    bson_t opts = BSON_INITIALIZER, *time;
+    bson_error_t error = {0};
+
+    CALL(is_forked, stator_client_start_session, h->client, NULL);
+    CALL(IS_SOMETHING, stator_future_session, h->started);
+    CALL(IS_FALSE, stator_session_append, s, &opts, &error);
+    MUST(error.code == STATOR_ERROR_FORKED);
+    CALL(is_forked, stator_session_run, s, keep_session, NULL, NULL);
+    CALL(is_forked, stator_session_start_transaction, s, NULL);
+    CALL(is_forked, stator_session_commit_transaction, s, NULL);
+    CALL(is_forked, stator_session_abort_transaction, s, NULL);
+    CALL(is_forked, stator_session_with_transaction, s, h->dispatcher,
+         transact, NULL, NULL);
+    CALL(IS_ZERO, stator_session_transaction_state, s);
+    GIVE(stator_session_lsid, s, &opts);
+    MUST(bson_empty(&opts));
+    GIVE(stator_session_cluster_time, s, &opts);
+    MUST(bson_empty(&opts));
+    GIVE(stator_session_operation_time, s, NULL, NULL);
+    CALL(IS_FALSE, stator_session_advance_operation_time, s, 1, 1, &error);
+    MUST(error.code == STATOR_ERROR_FORKED);
+    time = BCON_NEW("clusterTime", BCON_TIMESTAMP(1, 1));
+    CALL(IS_FALSE, stator_session_advance_cluster_time, s, time, &error);
+    bson_destroy(time);
+    CALL(IS_SOMETHING, stator_session_ref, s);
+    GIVE(stator_session_unref, s);
+}
+
 static void calls_on_a_dispatcher(heirs_t *h)
 {
     stator_dispatcher_t *d = h->dispatcher;
@@ -434,6 +516,8 @@ static void sweep(heirs_t *h)
     writes_on_a_collection(h->collection, &one);
     new_handles(h);
     calls_on_a_cursor(h);
+    calls_on_a_lease(h);
+    calls_on_a_session(h);
     calls_on_a_dispatcher(h);
     for (int i = 0; i < h->n_pending; i++)
         calls_on_a_pending_future(h, h->pending[i]);
@@ -453,6 +537,10 @@ static void give_all_back(heirs_t *h)
     GIVE(stator_future_unref, h->failed);
     GIVE(stator_cursor_unref, h->cursor);
     GIVE(stator_cursor_unref, h->fresh);
+    GIVE(stator_lease_unref, h->lease);
+    GIVE(stator_session_unref, h->session);
+    GIVE(stator_future_unref, h->leased);
+    GIVE(stator_future_unref, h->started);
     GIVE(stator_dispatcher_unref, h->dispatcher);
     GIVE(stator_database_unref, h->database);
     GIVE(stator_collection_unref, h->scene->things);
