@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stator/stator.h>
 
-#include "tests/torture/fail.h"
 #include "tests/torture/stage.h"
 
 static stator_lease_t *lease_or_null(stator_client_t *client)
@@ -124,29 +123,29 @@ static void loops(stator_client_t *client)
     stator_dispatcher_unref(d);
 }
 
-#define SWEEP(scenario)                                 \
-    static void scenario##_run(void)                    \
-    {                                                   \
-        stage_client(scenario, false);                  \
-        stage_wait_no_cursors();                        \
-    }                                                   \
-    START_TEST(scenario##_under_torture)                \
-    {                                                   \
-        stage_open();                                   \
-        torture_sweep_named(#scenario, scenario##_run); \
-        stage_shut();                                   \
-    }                                                   \
-    END_TEST
+static const stage_t stages[] = {
+    {.name = "leases", leases},
+    {.name = "transactions", transactions},
+    {.name = "sessions on a lease", sessions_on_a_lease},
+    {.name = "with_transaction", loops},
+};
 
-SWEEP(leases)
-SWEEP(transactions)
-SWEEP(sessions_on_a_lease)
-SWEEP(loops)
+START_TEST(under_torture)
+{
+    stage_perform(&stages[_i]);
+}
+END_TEST
+
+START_TEST(on_a_failing_network)
+{
+    stage_perform_network(&stages[_i]);
+}
+END_TEST
 
 SUITE(torture_session)
 {
-    tcase_add_test(tc, leases_under_torture);
-    tcase_add_test(tc, transactions_under_torture);
-    tcase_add_test(tc, sessions_on_a_lease_under_torture);
-    tcase_add_test(tc, loops_under_torture);
+    enum { N = sizeof stages / sizeof stages[0] };
+
+    tcase_add_loop_test(tc, under_torture, 0, N);
+    tcase_add_loop_test(tc, on_a_failing_network, 0, N);
 }
