@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verbs_index.c - indexes. */
+#include <string.h>
+
 #include "tests/spec/operation.h"
 #include "tests/spec/value.h"
 
@@ -163,6 +165,38 @@ static bool list_index_names(call_t *call)
     return list_indexes(call) && only_names(call);
 }
 
+/* ---- the runner's own look at them ----------------------------------- */
+
+static bool index_exists(call_t *call, bool wanted)
+{
+    const char *name = value_utf8(&call->arguments, "indexName", "");
+    mongoc_collection_t *collection = mongoc_client_get_collection(
+        call->run->internal, value_utf8(&call->arguments, "databaseName", ""),
+        value_utf8(&call->arguments, "collectionName", ""));
+    mongoc_cursor_t *cursor =
+        mongoc_collection_find_indexes_with_opts(collection, NULL);
+    const bson_t *document;
+    bool exists = false;
+
+    while (mongoc_cursor_next(cursor, &document))
+        exists |= strcmp(value_utf8(document, "name", ""), name) == 0;
+    mongoc_cursor_destroy(cursor);
+    mongoc_collection_destroy(collection);
+    return exists == wanted ||
+           verdict_fail(call->run->verdict, "there is %s index %s",
+                        wanted ? "no" : "an", name);
+}
+
+static bool assert_index(call_t *call)
+{
+    return index_exists(call, true);
+}
+
+static bool assert_no_index(call_t *call)
+{
+    return index_exists(call, false);
+}
+
 #define SEARCH(n)                                                              \
     {.name = n, .on = ENTITY_COLLECTION,                                       \
      .lacks = "libmongoc 1.23 has no search indexes"}
@@ -185,6 +219,12 @@ const verb_t index_verbs[] = {
     {"listIndexNames", ENTITY_COLLECTION,
      "| batchSize comment maxTimeMS session", raw_list_index_names,
      list_index_names, NULL, MATCH_ROOT},
+    {"assertIndexExists", ENTITY_RUNNER,
+     "!databaseName !collectionName !indexName", assert_index, assert_index,
+     NULL, MATCH_ROOT},
+    {"assertIndexNotExists", ENTITY_RUNNER,
+     "!databaseName !collectionName !indexName", assert_no_index,
+     assert_no_index, NULL, MATCH_ROOT},
     SEARCH("createSearchIndex"),
     SEARCH("createSearchIndexes"),
     SEARCH("dropSearchIndex"),

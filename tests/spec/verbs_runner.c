@@ -233,7 +233,7 @@ static bool assert_other_lsid(call_t *call)
     return lsids(call, 0);
 }
 
-/* ---- collections and indexes ----------------------------------------- */
+/* ---- collections ----------------------------------------------------- */
 
 static bool collection_exists(call_t *call, bool wanted)
 {
@@ -259,36 +259,6 @@ static bool assert_collection(call_t *call)
 static bool assert_no_collection(call_t *call)
 {
     return collection_exists(call, false);
-}
-
-static bool index_exists(call_t *call, bool wanted)
-{
-    const char *name = value_utf8(&call->arguments, "indexName", "");
-    mongoc_collection_t *collection = mongoc_client_get_collection(
-        call->run->internal, value_utf8(&call->arguments, "databaseName", ""),
-        value_utf8(&call->arguments, "collectionName", ""));
-    mongoc_cursor_t *cursor =
-        mongoc_collection_find_indexes_with_opts(collection, NULL);
-    const bson_t *document;
-    bool exists = false;
-
-    while (mongoc_cursor_next(cursor, &document))
-        exists |= strcmp(value_utf8(document, "name", ""), name) == 0;
-    mongoc_cursor_destroy(cursor);
-    mongoc_collection_destroy(collection);
-    return exists == wanted ||
-           verdict_fail(call->run->verdict, "there is %s index %s",
-                        wanted ? "no" : "an", name);
-}
-
-static bool assert_index(call_t *call)
-{
-    return index_exists(call, true);
-}
-
-static bool assert_no_index(call_t *call)
-{
-    return index_exists(call, false);
 }
 
 /* ---- events, connections, entities ----------------------------------- */
@@ -405,12 +375,6 @@ const verb_t runner_verbs[] = {
      BOTH(assert_collection), NULL, MATCH_ROOT},
     {"assertCollectionNotExists", ENTITY_RUNNER,
      "!databaseName !collectionName", BOTH(assert_no_collection), NULL,
-     MATCH_ROOT},
-    {"assertIndexExists", ENTITY_RUNNER,
-     "!databaseName !collectionName !indexName", BOTH(assert_index), NULL,
-     MATCH_ROOT},
-    {"assertIndexNotExists", ENTITY_RUNNER,
-     "!databaseName !collectionName !indexName", BOTH(assert_no_index), NULL,
      MATCH_ROOT},
     {"assertEventCount", ENTITY_RUNNER, "!client !event !count",
      BOTH(assert_event_count), NULL, MATCH_ROOT},
