@@ -93,7 +93,8 @@ static stator_outcome_t outcome_of(const struct stc_cursor *c,
 }
 
 static bool open_or_more(struct stc_connection *connection,
-                         struct stc_cursor *c, struct stc_op *op, struct stf_documents **documents,
+                         struct stc_cursor *c, struct stc_op *op,
+                         struct stf_documents **documents,
                          stator_outcome_t *outcome)
 {
     struct stf_result *room = c->failure_room;
