@@ -61,7 +61,7 @@ void stc_lease_unref(struct stc_lease *lease); /* NULL is fine */
 void stc_lease_hold(struct stc_lease *lease);
 void stc_lease_release(struct stc_lease *lease);
 
-/* ---- a connection for it ----------------------------------------- */
+/* ---- a connection for it (grant.c) ------------------------------- */
 
 /* On a worker that has a connection itself: one for the lease of `op`, which
  * is a request for one, now or when one is given back.  Afterwards the worker
@@ -88,6 +88,9 @@ void stc_lease_enter(struct stc_lease *lease, struct stc_op *op);
 bool stc_lease_withdraw(struct stc_lease *lease, struct stc_op *op);
 /* A worker has finished `op`, the current one. */
 void stc_lease_next(struct stc_lease *lease, struct stc_op *op);
+
+/* The client may have begun to close: is it over? */
+void stc_lease_look(struct stc_lease *lease);
 
 /* `session` is on it and has to end before the connection goes. */
 void stc_lease_add_session(struct stc_lease *lease,

@@ -156,10 +156,11 @@ stator_session_abort_transaction(stator_session_t *session,
  * `fn` has ended the transaction itself, nothing more is done.  Settles as
  * the future of `fn` did, or as the commit that failed for good.
  *
- * `opts`: as stator_session_start_transaction.  After timeoutMS nothing is tried
- * again, and begin and commit get what is left of it as theirs; fn's own
- * operations need a timeoutMS of theirs.  Without it nothing is tried again
- * after 120 s.  Cancelling cancels what is under way and aborts the transaction.
+ * `opts`: as stator_session_start_transaction.  After timeoutMS nothing is
+ * tried again, and begin and commit get what is left of it as theirs; fn's
+ * own operations need a timeoutMS of theirs.  Without it nothing is tried
+ * again after 120 s.  Cancelling cancels what is under way and aborts the
+ * transaction.
  *
  * Thread: any; `fn` runs on the dispatching thread.
  * Owns: a new reference, never NULL; copies `opts`; keeps the session;
