@@ -51,7 +51,8 @@ static const char head[] =
     "  {\"database\": {\"id\": \"db0\", \"client\": \"client0\","
     "    \"databaseName\": \"spec-runner\"}},"
     "  {\"collection\": {\"id\": \"c0\", \"database\": \"db0\","
-    "    \"collectionName\": \"strict\"}}],"
+    "    \"collectionName\": \"strict\"}},"
+    "  {\"session\": {\"id\": \"session0\", \"client\": \"client0\"}}],"
     " \"initialData\": [{\"databaseName\": \"spec-runner\","
     "   \"collectionName\": \"strict\", \"documents\": [{\"_id\": 1}]}],"
     " \"tests\": [";
@@ -65,6 +66,17 @@ static const char head[] =
 #define DUPLICATE                                                            \
     "{\"name\": \"insertOne\", \"object\": \"c0\","                          \
     " \"arguments\": {\"document\": {\"_id\": 1}}"
+#define IN_SESSION                                                           \
+    "{\"name\": \"find\", \"object\": \"c0\","                               \
+    " \"arguments\": {\"filter\": {}, \"session\": \"session0\"}}"
+#define SESSION(verb)                                                        \
+    "{\"name\": \"" verb "\", \"object\": \"session0\"}"
+#define ASSERT(verb, rest)                                                   \
+    "{\"name\": \"assertSession" verb "\", \"object\": \"testRunner\","      \
+    " \"arguments\": {\"session\": \"session0\"" rest "}}"
+#define OF_SESSION                                                           \
+    EVENTS("{\"commandStartedEvent\": {\"command\": "                        \
+           "{\"lsid\": {\"$$sessionLsid\": \"session0\"}}}}")
 #define STARTED                                                              \
     "{\"commandStartedEvent\": {\"commandName\": \"insert\"}}"
 #define EVENTS(list)                                                         \
@@ -149,6 +161,27 @@ static const struct {
      " \"arguments\": {\"client\": \"client0\", \"event\": " STARTED
      ", \"count\": 1}}",
      "", "0 such events, not 1"},
+    {IN_SESSION ", " ASSERT("NotDirty", "") ", " ASSERT("Unpinned", ""),
+     OF_SESSION, NULL},
+    {FIND "}", OF_SESSION, "$$sessionLsid"},
+    {SESSION("startTransaction") ", " ASSERT("TransactionState",
+                                             ", \"state\": \"starting\"")
+     ", " SESSION("abortTransaction") ", " SESSION("endSession"),
+     "", NULL},
+    {ASSERT("TransactionState", ", \"state\": \"starting\""), "",
+     "the transaction is none, not starting"},
+    {ASSERT("Dirty", ""), "", "the session is not dirty"},
+    {ASSERT("Pinned", ""), "", "the session is not pinned"},
+    {SESSION("commitTransaction"), "", "it failed ("},
+    {SESSION("endSession") ", " IN_SESSION, "", "the session has ended"},
+    {"{\"name\": \"withTransaction\", \"object\": \"session0\","
+     " \"arguments\": {\"callback\": ["
+     ASSERT("TransactionState", ", \"state\": \"aborted\"") "]}}",
+     "", "the transaction is starting, not aborted"},
+    {"{\"name\": \"withTransaction\", \"object\": \"session0\","
+     " \"arguments\": {\"callback\": [" DUPLICATE "}]},"
+     " \"expectError\": {\"errorCode\": 11000}}",
+     "", "it failed (17/11000)"},
 };
 
 enum { WRONGS = sizeof wrongs / sizeof wrongs[0] };
