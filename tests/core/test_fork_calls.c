@@ -667,6 +667,9 @@ static int status_of(child_fn *fn, void *arg)
     return status;
 }
 
+/* Of the counters of `make coverage`, which are written by a child too. */
+extern void __gcov_dump(void) __attribute__((weak));
+
 START_TEST(no_inherited_descriptor_is_used)
 {
     static report_t own;
@@ -675,6 +678,8 @@ START_TEST(no_inherited_descriptor_is_used)
     heirs_t *h;
 
     report = &own;
+    if (__gcov_dump != NULL)
+        SKIP("the counters of coverage are files that a child writes");
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
         SKIP("no seccomp filter here");
     ck_assert_int_eq(status, 0);

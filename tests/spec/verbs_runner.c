@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/spec/operation.h"
+#include "tests/spec/session.h"
 #include "tests/spec/value.h"
 
 enum { PATIENCE_MS = 10000 }; /* the format's own figure for events */
@@ -67,30 +68,86 @@ static bool fail_point(call_t *call)
     return set(call, !call->result->failed, call->result->error.message);
 }
 
-static bool raw_targeted_fail_point(call_t *call)
+/* ---- sessions -------------------------------------------------------- */
+
+/* What only the driver's session tells.  Stator lends it, in its turn. */
+typedef struct look {
+    uint32_t server_id; /* that it is pinned to; 0: to none */
+    bool is_dirty;
+    const bson_t *command; /* NULL, or for the server that it is pinned to */
+    bool fine;
+    bson_error_t error;
+} look_t;
+
+static void look_at(mongoc_client_t *client,
+                    mongoc_client_session_t *session, look_t *look)
+{
+    look->fine = true;
+    look->server_id = mongoc_client_session_get_server_id(session);
+    look->is_dirty = mongoc_client_session_get_dirty(session);
+    if (look->command != NULL && look->server_id != 0)
+        look->fine = mongoc_client_command_simple_with_server_id(
+            client, "admin", look->command, NULL, look->server_id, NULL,
+            &look->error);
+}
+
+static void look_in_turn(mongoc_client_t *client,
+                         mongoc_client_session_t *session,
+                         stator_promise_t *promise, void *arg)
+{
+    look_at(client, session, arg);
+    stator_promise_resolve(promise, NULL, NULL);
+}
+
+/* Both drivers'. */
+static bool look(call_t *call, look_t *look)
 {
     entity_t *session = entity_of(call, "session", ENTITY_SESSION);
-    bson_error_t error;
-    bson_t command;
-    uint32_t id;
+    stator_future_t *future;
 
     if (session == NULL)
         return false;
-    id = mongoc_client_session_get_server_id(session->raw.session);
-    if (id == 0)
-        return verdict_fail(call->run->verdict, "the session is not pinned");
-    call_view(call, "failPoint", &command);
-    record(call, &command, id);
-    return set(call,
-               mongoc_client_command_simple_with_server_id(
-                   session->client->raw.client, "admin", &command, NULL, id,
-                   NULL, &error),
-               error.message);
+    if (!session_is_open(session))
+        return verdict_fail(call->run->verdict, "the session has ended");
+    if (session->raw.session != NULL) {
+        look_at(session->client->raw.client, session->raw.session, look);
+        return true;
+    }
+    future = stator_session_run(session->stator.session, look_in_turn, look,
+                                NULL);
+    if (!call_settle(call, future))
+        return false;
+    stator_future_unref(future);
+    return !call->result->failed ||
+           verdict_fail(call->run->verdict, "stator_session_run: %s",
+                        call->result->error.message);
 }
 
-/* ---- sessions -------------------------------------------------------- */
+static bool targeted_fail_point(call_t *call)
+{
+    look_t found = {.command = NULL};
+    bson_t command;
 
-static bool raw_assert_state(call_t *call)
+    call_view(call, "failPoint", &command);
+    found.command = &command;
+    if (!look(call, &found))
+        return false;
+    if (found.server_id == 0)
+        return verdict_fail(call->run->verdict, "the session is not pinned");
+    record(call, &command, found.server_id);
+    return set(call, found.fine, found.error.message);
+}
+
+/* The two enumerations have the same order. */
+static int state_of(const entity_t *session)
+{
+    if (session->raw.session != NULL)
+        return (int)mongoc_client_session_get_transaction_state(
+            session->raw.session);
+    return (int)stator_session_transaction_state(session->stator.session);
+}
+
+static bool assert_state(call_t *call)
 {
     static const char *const names[] = {"none", "starting", "in_progress",
                                         "committed", "aborted"};
@@ -100,54 +157,54 @@ static bool raw_assert_state(call_t *call)
 
     if (session == NULL)
         return false;
-    got = names[mongoc_client_session_get_transaction_state(
-        session->raw.session)];
+    if (!session_is_open(session))
+        return verdict_fail(call->run->verdict, "the session has ended");
+    got = names[state_of(session)];
     return strcmp(want, got) == 0 ||
            verdict_fail(call->run->verdict, "the transaction is %s, not %s",
                         got, want);
 }
 
-static bool raw_pinned(call_t *call, bool wanted)
+static bool pinned(call_t *call, bool wanted)
 {
-    entity_t *session = entity_of(call, "session", ENTITY_SESSION);
+    look_t found = {.command = NULL};
 
-    if (session == NULL)
+    if (!look(call, &found))
         return false;
-    return (mongoc_client_session_get_server_id(session->raw.session) != 0) ==
-               wanted ||
+    return (found.server_id != 0) == wanted ||
            verdict_fail(call->run->verdict, "the session is%s pinned",
                         wanted ? " not" : "");
 }
 
-static bool raw_assert_pinned(call_t *call)
+static bool assert_pinned(call_t *call)
 {
-    return raw_pinned(call, true);
+    return pinned(call, true);
 }
 
-static bool raw_assert_unpinned(call_t *call)
+static bool assert_unpinned(call_t *call)
 {
-    return raw_pinned(call, false);
+    return pinned(call, false);
 }
 
-static bool raw_dirty(call_t *call, bool wanted)
+static bool dirty(call_t *call, bool wanted)
 {
-    entity_t *session = entity_of(call, "session", ENTITY_SESSION);
+    look_t found = {.command = NULL};
 
-    if (session == NULL)
+    if (!look(call, &found))
         return false;
-    return mongoc_client_session_get_dirty(session->raw.session) == wanted ||
+    return found.is_dirty == wanted ||
            verdict_fail(call->run->verdict, "the session is%s dirty",
                         wanted ? " not" : "");
 }
 
-static bool raw_assert_dirty(call_t *call)
+static bool assert_dirty(call_t *call)
 {
-    return raw_dirty(call, true);
+    return dirty(call, true);
 }
 
-static bool raw_assert_not_dirty(call_t *call)
+static bool assert_not_dirty(call_t *call)
 {
-    return raw_dirty(call, false);
+    return dirty(call, false);
 }
 
 static bool lsids(call_t *call, int wanted)
@@ -322,7 +379,6 @@ static bool create_entities(call_t *call)
 }
 
 #define BOTH(fn) fn, fn
-#define RAW(fn) fn, NULL
 #define LACKING(n, why)                                                        \
     {.name = n, .on = ENTITY_RUNNER, .lacks = why}
 
@@ -330,17 +386,17 @@ const verb_t runner_verbs[] = {
     {"failPoint", ENTITY_RUNNER, "!client !failPoint", raw_fail_point,
      fail_point, NULL, MATCH_ROOT},
     {"targetedFailPoint", ENTITY_RUNNER, "!session !failPoint",
-     RAW(raw_targeted_fail_point), NULL, MATCH_ROOT},
+     BOTH(targeted_fail_point), NULL, MATCH_ROOT},
     {"assertSessionTransactionState", ENTITY_RUNNER, "!session !state",
-     RAW(raw_assert_state), NULL, MATCH_ROOT},
-    {"assertSessionPinned", ENTITY_RUNNER, "!session", RAW(raw_assert_pinned),
+     BOTH(assert_state), NULL, MATCH_ROOT},
+    {"assertSessionPinned", ENTITY_RUNNER, "!session", BOTH(assert_pinned),
      NULL, MATCH_ROOT},
     {"assertSessionUnpinned", ENTITY_RUNNER, "!session",
-     RAW(raw_assert_unpinned), NULL, MATCH_ROOT},
-    {"assertSessionDirty", ENTITY_RUNNER, "!session", RAW(raw_assert_dirty),
+     BOTH(assert_unpinned), NULL, MATCH_ROOT},
+    {"assertSessionDirty", ENTITY_RUNNER, "!session", BOTH(assert_dirty),
      NULL, MATCH_ROOT},
     {"assertSessionNotDirty", ENTITY_RUNNER, "!session",
-     RAW(raw_assert_not_dirty), NULL, MATCH_ROOT},
+     BOTH(assert_not_dirty), NULL, MATCH_ROOT},
     {"assertSameLsidOnLastTwoCommands", ENTITY_RUNNER, "!client",
      BOTH(assert_same_lsid), NULL, MATCH_ROOT},
     {"assertDifferentLsidOnLastTwoCommands", ENTITY_RUNNER, "!client",
