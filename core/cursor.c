@@ -160,13 +160,15 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
     return true;
 }
 
+/* From the last to the first: when the one at work is cut, its worker is not
+ * to find another that still waits. */
 static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
 {
     for (;;) {
         struct stc_op *op, *found = NULL;
 
         pthread_mutex_lock(&c->lock);
-        cds_list_for_each_entry(op, &c->waiting, waiting)
+        cds_list_for_each_entry_reverse(op, &c->waiting, waiting)
         {
             bool is_other = op->want != STC_CLOSE || why == STC_BY_CLOSE;
 

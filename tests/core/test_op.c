@@ -39,9 +39,7 @@ START_TEST(after_an_abandoned_one_the_next_gets_its_own_answer)
     ck_assert(stator_future_cancel(hold_worker(s)));
     next = lend(stator_client_command(s->client, "core", J("{'ping': 1}"),
                                       NULL));
-    ck_pending(next);
-    wire_gate_open(s->gate);
-    ck_done(next);
+    ck_done(next); /* the worker was cut, the gate is shut */
     ck_assert(!bson_has_field(stator_future_reply(next), "cursor"));
     ck_assert_int_eq(wire_count(s->server, "ping"), 1);
     scene_free(s);

@@ -277,7 +277,8 @@ START_TEST(only_what_was_cancelled_is)
     stator_dispatcher_unref(storm.dispatcher);
     scene_free(storm.scene);
     free(storm.cells);
-    await_threads("", threads);
+    if (threads_named("") > threads) /* one may have been ending before */
+        await_threads("", threads);
     ck_assert_int_eq(count_fds(), fds);
 }
 END_TEST
