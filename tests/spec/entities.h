@@ -54,7 +54,6 @@ typedef struct entity {
         stator_client_t *client;
         stator_database_t *database;
         stator_collection_t *collection;
-        stator_session_t *session;
         stator_cursor_t *cursor;
         void *any;
     } stator;

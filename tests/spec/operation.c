@@ -6,7 +6,6 @@
 
 #include "tests/spec/await.h"
 #include "tests/spec/options.h"
-#include "tests/spec/session.h"
 #include "tests/spec/value.h"
 
 static const verb_t *const tables[] = {
@@ -78,14 +77,20 @@ static bool all_needed(const call_t *call)
 static bool take_session(call_t *call, const bson_iter_t *at)
 {
     verdict_t *verdict = call->run->verdict;
+    bson_error_t error;
 
     if (!BSON_ITER_HOLDS_UTF8(at))
         return verdict_fail(verdict, "the argument session is no name");
     call->session = entities_get(&call->run->entities,
                                  bson_iter_utf8(at, NULL), ENTITY_SESSION,
                                  verdict);
-    return call->session != NULL &&
-           session_append(call->session, &call->opts, verdict);
+    if (call->session == NULL)
+        return false;
+    if (call->session->raw.session == NULL)
+        return verdict_fail(verdict, "the session has ended");
+    return mongoc_client_session_append(call->session->raw.session,
+                                        &call->opts, &error) ||
+           verdict_fail(verdict, "session: %s", error.message);
 }
 
 static bool take_prefs(call_t *call, const bson_iter_t *at)

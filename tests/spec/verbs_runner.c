@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "tests/spec/operation.h"
-#include "tests/spec/session.h"
 #include "tests/spec/value.h"
 
 enum { PATIENCE_MS = 10000 }; /* the format's own figure for events */
@@ -68,86 +67,30 @@ static bool fail_point(call_t *call)
     return set(call, !call->result->failed, call->result->error.message);
 }
 
-/* ---- sessions -------------------------------------------------------- */
-
-/* What only the driver's session tells.  Stator lends it, in its turn. */
-typedef struct look {
-    uint32_t server_id; /* that it is pinned to; 0: to none */
-    bool is_dirty;
-    const bson_t *command; /* NULL, or for the server that it is pinned to */
-    bool fine;
-    bson_error_t error;
-} look_t;
-
-static void look_at(mongoc_client_t *client,
-                    mongoc_client_session_t *session, look_t *look)
-{
-    look->fine = true;
-    look->server_id = mongoc_client_session_get_server_id(session);
-    look->is_dirty = mongoc_client_session_get_dirty(session);
-    if (look->command != NULL && look->server_id != 0)
-        look->fine = mongoc_client_command_simple_with_server_id(
-            client, "admin", look->command, NULL, look->server_id, NULL,
-            &look->error);
-}
-
-static void look_in_turn(mongoc_client_t *client,
-                         mongoc_client_session_t *session,
-                         stator_promise_t *promise, void *arg)
-{
-    look_at(client, session, arg);
-    stator_promise_resolve(promise, NULL, NULL);
-}
-
-/* Both drivers'. */
-static bool look(call_t *call, look_t *look)
+static bool raw_targeted_fail_point(call_t *call)
 {
     entity_t *session = entity_of(call, "session", ENTITY_SESSION);
-    stator_future_t *future;
+    bson_error_t error;
+    bson_t command;
+    uint32_t id;
 
     if (session == NULL)
         return false;
-    if (!session_is_open(session))
-        return verdict_fail(call->run->verdict, "the session has ended");
-    if (session->raw.session != NULL) {
-        look_at(session->client->raw.client, session->raw.session, look);
-        return true;
-    }
-    future = stator_session_run(session->stator.session, look_in_turn, look,
-                                NULL);
-    if (!call_settle(call, future))
-        return false;
-    stator_future_unref(future);
-    return !call->result->failed ||
-           verdict_fail(call->run->verdict, "stator_session_run: %s",
-                        call->result->error.message);
-}
-
-static bool targeted_fail_point(call_t *call)
-{
-    look_t found = {.command = NULL};
-    bson_t command;
-
-    call_view(call, "failPoint", &command);
-    found.command = &command;
-    if (!look(call, &found))
-        return false;
-    if (found.server_id == 0)
+    id = mongoc_client_session_get_server_id(session->raw.session);
+    if (id == 0)
         return verdict_fail(call->run->verdict, "the session is not pinned");
-    record(call, &command, found.server_id);
-    return set(call, found.fine, found.error.message);
+    call_view(call, "failPoint", &command);
+    record(call, &command, id);
+    return set(call,
+               mongoc_client_command_simple_with_server_id(
+                   session->client->raw.client, "admin", &command, NULL, id,
+                   NULL, &error),
+               error.message);
 }
 
-/* The two enumerations have the same order. */
-static int state_of(const entity_t *session)
-{
-    if (session->raw.session != NULL)
-        return (int)mongoc_client_session_get_transaction_state(
-            session->raw.session);
-    return (int)stator_session_transaction_state(session->stator.session);
-}
+/* ---- sessions -------------------------------------------------------- */
 
-static bool assert_state(call_t *call)
+static bool raw_assert_state(call_t *call)
 {
     static const char *const names[] = {"none", "starting", "in_progress",
                                         "committed", "aborted"};
@@ -157,54 +100,54 @@ static bool assert_state(call_t *call)
 
     if (session == NULL)
         return false;
-    if (!session_is_open(session))
-        return verdict_fail(call->run->verdict, "the session has ended");
-    got = names[state_of(session)];
+    got = names[mongoc_client_session_get_transaction_state(
+        session->raw.session)];
     return strcmp(want, got) == 0 ||
            verdict_fail(call->run->verdict, "the transaction is %s, not %s",
                         got, want);
 }
 
-static bool pinned(call_t *call, bool wanted)
+static bool raw_pinned(call_t *call, bool wanted)
 {
-    look_t found = {.command = NULL};
+    entity_t *session = entity_of(call, "session", ENTITY_SESSION);
 
-    if (!look(call, &found))
+    if (session == NULL)
         return false;
-    return (found.server_id != 0) == wanted ||
+    return (mongoc_client_session_get_server_id(session->raw.session) != 0) ==
+               wanted ||
            verdict_fail(call->run->verdict, "the session is%s pinned",
                         wanted ? " not" : "");
 }
 
-static bool assert_pinned(call_t *call)
+static bool raw_assert_pinned(call_t *call)
 {
-    return pinned(call, true);
+    return raw_pinned(call, true);
 }
 
-static bool assert_unpinned(call_t *call)
+static bool raw_assert_unpinned(call_t *call)
 {
-    return pinned(call, false);
+    return raw_pinned(call, false);
 }
 
-static bool dirty(call_t *call, bool wanted)
+static bool raw_dirty(call_t *call, bool wanted)
 {
-    look_t found = {.command = NULL};
+    entity_t *session = entity_of(call, "session", ENTITY_SESSION);
 
-    if (!look(call, &found))
+    if (session == NULL)
         return false;
-    return found.is_dirty == wanted ||
+    return mongoc_client_session_get_dirty(session->raw.session) == wanted ||
            verdict_fail(call->run->verdict, "the session is%s dirty",
                         wanted ? " not" : "");
 }
 
-static bool assert_dirty(call_t *call)
+static bool raw_assert_dirty(call_t *call)
 {
-    return dirty(call, true);
+    return raw_dirty(call, true);
 }
 
-static bool assert_not_dirty(call_t *call)
+static bool raw_assert_not_dirty(call_t *call)
 {
-    return dirty(call, false);
+    return raw_dirty(call, false);
 }
 
 static bool lsids(call_t *call, int wanted)
@@ -379,6 +322,7 @@ static bool create_entities(call_t *call)
 }
 
 #define BOTH(fn) fn, fn
+#define RAW(fn) fn, NULL
 #define LACKING(n, why)                                                        \
     {.name = n, .on = ENTITY_RUNNER, .lacks = why}
 
@@ -386,17 +330,17 @@ const verb_t runner_verbs[] = {
     {"failPoint", ENTITY_RUNNER, "!client !failPoint", raw_fail_point,
      fail_point, NULL, MATCH_ROOT},
     {"targetedFailPoint", ENTITY_RUNNER, "!session !failPoint",
-     BOTH(targeted_fail_point), NULL, MATCH_ROOT},
+     RAW(raw_targeted_fail_point), NULL, MATCH_ROOT},
     {"assertSessionTransactionState", ENTITY_RUNNER, "!session !state",
-     BOTH(assert_state), NULL, MATCH_ROOT},
-    {"assertSessionPinned", ENTITY_RUNNER, "!session", BOTH(assert_pinned),
+     RAW(raw_assert_state), NULL, MATCH_ROOT},
+    {"assertSessionPinned", ENTITY_RUNNER, "!session", RAW(raw_assert_pinned),
      NULL, MATCH_ROOT},
     {"assertSessionUnpinned", ENTITY_RUNNER, "!session",
-     BOTH(assert_unpinned), NULL, MATCH_ROOT},
-    {"assertSessionDirty", ENTITY_RUNNER, "!session", BOTH(assert_dirty),
+     RAW(raw_assert_unpinned), NULL, MATCH_ROOT},
+    {"assertSessionDirty", ENTITY_RUNNER, "!session", RAW(raw_assert_dirty),
      NULL, MATCH_ROOT},
     {"assertSessionNotDirty", ENTITY_RUNNER, "!session",
-     BOTH(assert_not_dirty), NULL, MATCH_ROOT},
+     RAW(raw_assert_not_dirty), NULL, MATCH_ROOT},
     {"assertSameLsidOnLastTwoCommands", ENTITY_RUNNER, "!client",
      BOTH(assert_same_lsid), NULL, MATCH_ROOT},
     {"assertDifferentLsidOnLastTwoCommands", ENTITY_RUNNER, "!client",
