@@ -168,7 +168,7 @@ static bool take_error(call_t *call, const stator_future_t *future)
     return true;
 }
 
-static bool settle(call_t *call, stator_future_t *future, wait_mode_t mode)
+bool call_settle_by(call_t *call, stator_future_t *future, wait_mode_t mode)
 {
     if (await_future(future, mode, call->run->setup->dispatcher,
                      call->run->verdict) &&
@@ -180,8 +180,8 @@ static bool settle(call_t *call, stator_future_t *future, wait_mode_t mode)
 
 bool call_settle(call_t *call, stator_future_t *future)
 {
-    return settle(call, future,
-                  await_mode(call->run->setup->mode, &call->run->turn));
+    return call_settle_by(
+        call, future, await_mode(call->run->setup->mode, &call->run->turn));
 }
 
 bool call_drain_raw(call_t *call, mongoc_cursor_t *cursor)
@@ -243,7 +243,7 @@ static bool drain_one_by_one(call_t *call, stator_cursor_t *cursor,
         stator_future_t *future = batches ? stator_cursor_next_batch(cursor)
                                           : stator_cursor_next(cursor);
 
-        if (!settle(call, future, mode))
+        if (!call_settle_by(call, future, mode))
             return false;
         if (gather_batch(gathered, future) == 0)
             return true;
@@ -264,13 +264,13 @@ static bool drain(call_t *call, stator_cursor_t *cursor,
     case MODE_THEN:
         future = stator_cursor_each(cursor, call->run->setup->dispatcher,
                                     gather, gathered);
-        if (!settle(call, future, mode))
+        if (!call_settle_by(call, future, mode))
             return false;
         stator_future_unref(future);
         return true;
     default:
         future = stator_cursor_to_list(cursor, 0);
-        if (!settle(call, future, mode))
+        if (!call_settle_by(call, future, mode))
             return false;
         gather_batch(gathered, future);
         return true;

@@ -62,6 +62,9 @@ bool call_fail(call_t *call, const bson_error_t *error);
  * Takes the reference if the answer is false. */
 bool call_settle(call_t *call, stator_future_t *future);
 
+/* The same, in a way that was chosen before the future was asked for. */
+bool call_settle_by(call_t *call, stator_future_t *future, wait_mode_t mode);
+
 /* All documents of a cursor as an array; both take the cursor. */
 bool call_drain_raw(call_t *call, mongoc_cursor_t *cursor);
 bool call_drain(call_t *call, stator_cursor_t *cursor);

@@ -2,6 +2,7 @@
 /* verbs_session.c - transactions. */
 #include <pthread.h>
 
+#include "tests/spec/await.h"
 #include "tests/spec/operation.h"
 #include "tests/spec/options.h"
 #include "tests/spec/session.h"
@@ -215,14 +216,20 @@ static stator_future_t *begin_turn(stator_session_t *session, void *arg)
 static bool with(call_t *call)
 {
     callback_t callback = {.call = call};
+    stator_future_t *future;
+    wait_mode_t mode;
     bool fine;
 
     if (!is_open(call))
         return false;
-    fine = settle(call, stator_session_with_transaction(
-                            call->object->stator.session,
-                            call->run->setup->dispatcher, begin_turn,
-                            &callback, &call->opts));
+    mode = await_mode(call->run->setup->mode, &call->run->turn);
+    /* From here on the run is the callback's, until the future has settled. */
+    future = stator_session_with_transaction(
+        call->object->stator.session, call->run->setup->dispatcher, begin_turn,
+        &callback, &call->opts);
+    fine = call_settle_by(call, future, mode);
+    if (fine)
+        stator_future_unref(future);
     join(&callback);
     return fine && !callback.gave_up;
 }
