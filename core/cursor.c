@@ -132,8 +132,6 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
         return NULL;
     op->site = c->site;
     op->is_request = true;
-    if (c->lease != NULL)
-        op->priority = STC_NORMAL;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;
     if (want == STC_CLOSE || want == STC_PREFETCH)

@@ -137,12 +137,6 @@ static void go_on(struct stc_lease *lease)
     give_back(client, over);
 }
 
-void stc_lease_look(struct stc_lease *lease)
-{
-    pthread_mutex_lock(&lease->lock);
-    go_on(lease);
-}
-
 bool stc_lease_use(struct stc_lease *lease)
 {
     bool is_open;

@@ -11,7 +11,8 @@
  *   client closing, nobody uses it ─> sessions' enders ─> connection goes back
  *
  * Y1  All below `lock` changes under it.  Order of locks: cursor, lease,
- *     queue or pool.  Nothing is settled, no reference dropped with it held.
+ *     queue or pool.  Nothing is settled, and no last reference dropped, with
+ *     it held.
  * Y2  `current` is in the queue or in a worker's hands, and only its worker
  *     touches `connection` and the driver's sessions on it; the queue's lock
  *     lies between two of them.
@@ -24,11 +25,13 @@
  *     and sessions, to their end.
  * Y4  When the client closes, the connection goes back as soon as the line is
  *     empty and `n_users` is 0: who is between asking for a place in the
- *     queue and entering the line, and cursors that have a request or the
- *     server's cursor on it.  From then on nobody enters, for the queue is
- *     shut.
+ *     queue, or being granted the lease, and entering the line, and cursors
+ *     that have a request or the server's cursor on it.  From then on nobody
+ *     enters, for the queue is shut.
  * Y5  A parked request has a place in the queue (Q1) and a reference of the
- *     pool's; whoever takes it out of the pool's list has both. */
+ *     pool's; whoever takes it out of the pool's list has both.  One thread
+ *     at a time serves: who is served can be over at once, and gives back
+ *     while it is.  None is served on a client that closes. */
 #ifndef STC_LEASE_H
 #define STC_LEASE_H
 
@@ -88,9 +91,6 @@ void stc_lease_enter(struct stc_lease *lease, struct stc_op *op);
 bool stc_lease_withdraw(struct stc_lease *lease, struct stc_op *op);
 /* A worker has finished `op`, the current one. */
 void stc_lease_next(struct stc_lease *lease, struct stc_op *op);
-
-/* The client may have begun to close: is it over? */
-void stc_lease_look(struct stc_lease *lease);
 
 /* `session` is on it and has to end before the connection goes. */
 void stc_lease_add_session(struct stc_lease *lease,

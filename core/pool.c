@@ -164,7 +164,7 @@ struct stc_connection *stc_pool_take_spare_or_park(struct stc_pool *p,
     struct stc_connection *c;
 
     pthread_mutex_lock(&p->lock);
-    c = pop_spare(p, error);
+    c = p->n_parked > 0 ? NULL : pop_spare(p, error);
     if (c == NULL && error->code != STATOR_ERROR_MEMORY) {
         error->code = 0; /* a worker that retires has one to give back */
         op->is_parked = true;
@@ -204,17 +204,17 @@ static struct stc_op *first_parked(struct stc_pool *p)
 }
 
 struct stc_op *stc_pool_unpark_first(struct stc_pool *p,
-                                     struct stc_connection **connection)
+                                     struct stc_connection **connection,
+                                     bson_error_t *error)
 {
     struct stc_op *op;
-    bson_error_t error;
 
     pthread_mutex_lock(&p->lock);
     op = first_parked(p);
-    *connection = op == NULL ? NULL : pop_spare(p, &error);
-    if (*connection == NULL)
+    *connection = op == NULL ? NULL : pop_spare(p, error);
+    if (*connection == NULL && error->code != STATOR_ERROR_MEMORY)
         op = NULL;
-    else
+    if (op != NULL)
         leave_park(p, op);
     pthread_mutex_unlock(&p->lock);
     *connection = ready(*connection);

@@ -80,16 +80,18 @@ struct stc_connection *stc_pool_take_spare(struct stc_pool *p);
 void stc_pool_give_back(struct stc_pool *p, struct stc_connection *c,
                         bool was_lease);
 
-/* One for a lease that `op` asks for.  NULL and no error: there is none, and
- * it is parked, with the caller's reference. */
+/* One for a lease that `op` asks for.  NULL and no error: there is none, or
+ * others wait already, and it is parked, with the caller's reference. */
 struct stc_connection *stc_pool_take_spare_or_park(struct stc_pool *p,
                                                    struct stc_op *op,
                                                    bson_error_t *error);
 /* Answers whether it was parked: then that reference is the caller's. */
 bool stc_pool_unpark(struct stc_pool *p, struct stc_op *op);
-/* The oldest, if there is a connection for it now. */
+/* The oldest, if there is a connection for it now, or (NULL, and `error`) no
+ * memory for one. */
 struct stc_op *stc_pool_unpark_first(struct stc_pool *p,
-                                     struct stc_connection **connection);
+                                     struct stc_connection **connection,
+                                     bson_error_t *error);
 /* The oldest stays parked: a new reference, or NULL. */
 struct stc_op *stc_pool_first_parked(struct stc_pool *p);
 int64_t stc_pool_count_parked(struct stc_pool *p);
@@ -97,7 +99,7 @@ int64_t stc_pool_count_parked(struct stc_pool *p);
 /* Nothing more is wanted from any server: let all that is said end. */
 void stc_pool_hang_up(struct stc_pool *p);
 /* An operation on `c` was cut: end it on the server too, if that is asked
- * for.  By who uses `c`. */
+ * for.  By who uses `c`.  Not for a user's session, which has more in it. */
 void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c);
 
 /* Add to the error of an operation on `c` what the driver does not tell. */

@@ -159,7 +159,8 @@ static void after_cut(struct stc_cursor *c, struct stc_connection *connection,
                    "was at work on it");
     if (stc_close_is_quick(c->client))
         return;
-    stc_pool_stop_server(&c->client->pool, connection);
+    if (c->session == NULL) /* a user's has more than this in it */
+        stc_pool_stop_server(&c->client->pool, connection);
     c->server.is_orphan = c->server.id != 0;
 }
 

@@ -68,6 +68,13 @@ static void settle(struct stc_op *op, bool ok, stator_outcome_t outcome,
     stf_finish(f, final);
 }
 
+/* waitQueueTimeoutMS bounds the wait for a connection, and no more. */
+static int64_t deadline_of(const struct stc_op *op)
+{
+    return op->waits_by_uri && !op->acquires ? STF_NO_DEADLINE
+                                             : op->deadline.at;
+}
+
 static void run_verb(struct stc_worker *w, struct stc_op *op,
                      struct stc_connection *connection,
                      struct stf_result *result, int64_t taken)
@@ -80,7 +87,7 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     bool ok = false, was_cut;
 
     if (!stc_views_open(&views, connection, op->target, op->bytes,
-                        op->n_documents, op->deadline.at, op->session,
+                        op->n_documents, deadline_of(op), op->session,
                         result)) {
         settle(op, false, STATOR_NOT_SENT, result);
         stc_views_close(&views);
@@ -95,7 +102,9 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
         outcome = stc_outcome(&views.call, ok,
                               stc_transport_sent(transport));
         if (!ok) {
-            stc_note_expiry(&views.call);
+            /* A commit's limit is the user's maxCommitTimeMS. */
+            if (op->verb != &stc_verb_commit_transaction)
+                stc_note_expiry(&views.call);
             stc_pool_explain(&w->client->pool, connection, &result->error);
         }
         stc_histogram_add(&stats->sent, stf_now_ns() - sent);
@@ -107,7 +116,7 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     if (op->session != NULL)
         stc_session_after(op->session);
     settle(op, ok, outcome, result);
-    if (was_cut && !stc_close_is_quick(w->client))
+    if (was_cut && op->session == NULL && !stc_close_is_quick(w->client))
         stc_pool_stop_server(&w->client->pool, connection);
 }
 
@@ -176,7 +185,7 @@ static void run(struct stc_worker *w, struct stc_op *op)
 
     stc_histogram_add(&w->client->stats.queued, taken - op->submitted);
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_CHECKOUT);
-    if (op->deadline.at <= taken) /* the keeper is only slower */
+    if (deadline_of(op) <= taken) /* the keeper is only slower */
         stc_op_give_up(op, STC_BY_DEADLINE);
     if (stc_op_is_settled(op))
         return;

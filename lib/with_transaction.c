@@ -12,10 +12,13 @@
  *
  * X1  One continuation, attached to the step that is awaited; it runs in
  *     dispatch only, so all but `awaited` is the running thread's.
- * X2  `awaited` is what cancel has to cancel.  Who cancels, or can not go on,
- *     asks for an abort and leaves: the session's strand puts it behind what
- *     was asked before.  When nothing was awaited at that moment, the next
- *     step is cancelled by who takes it, with an abort of its own.
+ * X2  `awaited` is what cancel has to cancel, and no more; when nothing was
+ *     awaited at that moment, the next step is cancelled by who takes it.
+ *     The abort comes when that has settled, in dispatch: fn, and the chain
+ *     that it gave, must ask for nothing more behind it, for that would be
+ *     outside the transaction.  What can not be kept from it is a step of the
+ *     chain that runs elsewhere at that very moment.
+ *     Who can not go on asks for an abort too, and leaves.
  * X3  The continuation holds one reference on this future; nothing of `t` is
  *     touched after an attach. */
 #include <stator/session.h>
@@ -69,12 +72,33 @@ static void abort_behind(struct transaction *t)
     stator_future_unref(stator_session_abort_transaction(t->session, NULL));
 }
 
+static bool was_never_sent(const stator_future_t *step)
+{
+    return stator_future_poll(step) != STATOR_FUTURE_DONE &&
+           stator_future_outcome(step) == STATOR_NOT_SENT;
+}
+
+/* It failed, for a reason of the driver's: there is none of ours.  One that
+ * was given up may yet be begun. */
+static bool has_not_begun(const stator_future_t *start)
+{
+    bson_error_t error = {0};
+
+    return stator_future_poll(start) == STATOR_FUTURE_FAILED &&
+           stator_future_error(start, &error) &&
+           !(error.domain == STATOR_ERROR_DOMAIN &&
+             error.code == STATOR_ERROR_EXPIRED);
+}
+
+static void abort_after(struct transaction *t, const stator_future_t *step)
+{
+    if (t->step != START || !has_not_begun(step))
+        abort_behind(t);
+}
+
 static void transaction_cancelled(stator_future_t *f)
 {
-    struct transaction *t = transaction_of(f);
-
-    stf_awaited_cancel(&t->awaited);
-    abort_behind(t);
+    stf_awaited_cancel(&transaction_of(f)->awaited); /* X2 */
 }
 
 static struct stf_waits transaction_waits(stator_future_t *f)
@@ -214,8 +238,11 @@ static stator_future_t *after_body(struct transaction *t)
     return settle(t);
 }
 
-static stator_future_t *after_abort(struct transaction *t)
+static stator_future_t *after_abort(struct transaction *t,
+                                    const stator_future_t *abort)
 {
+    if (was_never_sent(abort)) /* the time was up: it may be open still */
+        abort_behind(t);
     if (!is_transient(t, t->body))
         return settle(t);
     forget_body(t);
@@ -227,16 +254,16 @@ static stator_future_t *after_commit(struct transaction *t,
 {
     if (stator_future_poll(commit) == STATOR_FUTURE_DONE)
         return settle(t);
-    if (!is_max_time_expired(commit)) {
-        if (!stf_is_late(t->until) &&
-            stator_future_has_error_label(commit,
-                                          "UnknownTransactionCommitResult"))
-            return end(t, COMMIT);
-        if (is_transient(t, commit)) {
-            forget_body(t);
-            return start(t);
-        }
+    if (!stf_is_late(t->until) && !is_max_time_expired(commit) &&
+        stator_future_has_error_label(commit,
+                                      "UnknownTransactionCommitResult"))
+        return end(t, COMMIT);
+    if (is_transient(t, commit)) {
+        forget_body(t);
+        return start(t);
     }
+    if (was_never_sent(commit)) /* it may be open still */
+        abort_behind(t);
     return fail_as(t, commit);
 }
 
@@ -250,6 +277,13 @@ static stator_future_t *call_body(struct transaction *t)
         return NULL;
     }
     t->step = BODY;
+    if (is_over(t)) { /* cancelled meanwhile */
+        if (given != NULL)
+            stator_future_cancel(given);
+        stator_future_unref(given);
+        abort_behind(t);
+        return NULL;
+    }
     if (given == NULL)
         return after_body(t);
     if (stf_needs(given, NULL, &t->future)) {
@@ -270,8 +304,10 @@ static stator_future_t *next_step(struct transaction *t,
 {
     switch (t->step) {
     case START:
-        if (stator_future_poll(settled) != STATOR_FUTURE_DONE)
+        if (stator_future_poll(settled) != STATOR_FUTURE_DONE) {
+            abort_after(t, settled);
             return fail_as(t, settled);
+        }
         return call_body(t);
     case BODY:
         t->body = stator_future_ref(settled);
@@ -279,7 +315,7 @@ static stator_future_t *next_step(struct transaction *t,
     case COMMIT:
         return after_commit(t, settled);
     default:
-        return after_abort(t);
+        return after_abort(t, settled);
     }
 }
 
@@ -292,10 +328,8 @@ static void go_on_after(struct transaction *t, stator_future_t *next,
 
     stator_future_unref(
         stf_awaited_swap(&t->awaited, stator_future_ref(next)));
-    if (is_over(t)) { /* before there was this to be cancelled */
+    if (is_over(t)) /* before there was this to be cancelled */
         stator_future_cancel(next);
-        abort_behind(t); /* a start may have come behind the other one */
-    }
     stator_future_ref(f); /* the continuation's */
     if (stf_continuation_attach(&t->continuation, next, dispatcher) != 0) {
         stator_future_unref(f);
@@ -313,7 +347,9 @@ static void transaction_run(struct stf_continuation *c)
     stator_future_t *settled = c->future, *next = NULL;
 
     stator_future_unref(stf_awaited_swap(&t->awaited, NULL));
-    if (!is_over(t)) /* else who cancelled has asked for the abort */
+    if (is_over(t))
+        abort_after(t, settled);
+    else
         next = next_step(t, settled);
     if (next == NULL) {
         c->release(c);
@@ -332,7 +368,7 @@ static void transaction_drop(struct stf_continuation *c)
     stator_future_unref(stf_awaited_swap(&t->awaited, NULL));
     stf_settle_code(&t->future, STATOR_FUTURE_FAILED, STATOR_ERROR_CLOSED,
                     "its dispatcher was closed", STATOR_NOT_SENT);
-    abort_behind(t);
+    abort_after(t, c->future);
 }
 
 static void transaction_continuation_release(struct stf_continuation *c)

@@ -46,9 +46,9 @@
  *
  * `abandoned`: what becomes, on the server, of a command that was cut.
  * "leave": what the server does when a client disconnects.  "kill": the
- * worker sends killSessions for the command's session to the server that has
- * it, if that is still reached; it waits for each step of that for 2 s at
- * most.
+ * worker sends killSessions for the command's session, unless that is one of
+ * yours (session.h), to the server that has it, if that is still reached; it
+ * waits for each step of that for 2 s at most.
  *
  * An unknown key or a wrong type is an error that names it.
  * Operations never wait for a connection; a request for a lease does (lease.h,

@@ -7,17 +7,20 @@
  * A session is the driver's, and with it goes a connection: it lives on a lease
  * (lease.h), its own, or the one that is named in its opts.  All that names
  * the session runs there, one at a time, in the order of the calls; so a chain
- * of start_transaction, writes and commit_transaction need not be waited for
- * step by step.  Opts that name a session and a lease which is not its own are
- * an error (ARGUMENT).  Many sessions can share one lease.
+ * of start_transaction and writes need not be waited for step by step.  The
+ * steps do not look at each other, though: one that was never sent does not
+ * stop the commit, and without a transaction a write is an ordinary one.
+ * Commit when the start and the writes are DONE, or use
+ * stator_session_with_transaction.  Opts that name a session and a lease which
+ * is not its own are an error (ARGUMENT).  Many sessions can share one lease.
  *
  * Of an operation in a transaction that is cancelled or runs out of time while
  * it is at the server, nothing is known (MAYBE_SENT): the transaction stays
  * open, and is best aborted.  The operations behind it still run.  A cancelled
  * commit may have happened: commit_transaction again finds out.  An operation
- * that was withdrawn before it was sent has no effect on the transaction.
- * With {"abandoned": "kill"} (client.h) the server's session is killed with the
- * operation, and its transaction with it.
+ * that was withdrawn before it was sent has no effect on the transaction: a
+ * commit behind it commits the others.  With {"abandoned": "kill"} (client.h)
+ * too: the session is yours, so only the connection is cut.
  *
  * The getters tell what was known after the session's last settled operation;
  * no I/O, and they may be asked by any thread. */
@@ -139,8 +142,8 @@ STATOR_API stator_future_t *
 stator_session_commit_transaction(stator_session_t *session,
                                   const bson_t *opts);
 
-/* Abort.  That the server could not be told is no error: it will find out.
- * `opts`: timeoutMS.
+/* Abort.  That the server could not be told is no error: it will find out.  A
+ * full queue does not refuse it.  `opts`: timeoutMS.
  *
  * Thread: any.  Owns: a new reference, never NULL; copies `opts`.
  * Errors: through the future: the driver's, if none is open.
@@ -159,8 +162,11 @@ stator_session_abort_transaction(stator_session_t *session,
  * `opts`: as stator_session_start_transaction.  After timeoutMS nothing is
  * tried again, and begin and commit get what is left of it as theirs; fn's
  * own operations need a timeoutMS of theirs.  Without it nothing is tried
- * again after 120 s.  Cancelling cancels what is under way and aborts the
- * transaction.
+ * again after 120 s.  Cancelling cancels what is under way, the future of `fn`
+ * too; when `dispatcher` gets to see that, the transaction is aborted.  A
+ * chain of continuations in `fn` must not go on after that: a step that runs on
+ * another thread at that very moment can come behind the abort, as an ordinary
+ * write.
  *
  * Thread: any; `fn` runs on the dispatching thread.
  * Owns: a new reference, never NULL; copies `opts`; keeps the session;

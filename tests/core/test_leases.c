@@ -418,6 +418,59 @@ START_TEST(the_uri_bounds_the_wait)
 }
 END_TEST
 
+static void *give_back_lease(void *lease)
+{
+    stator_lease_unref(lease);
+    return NULL;
+}
+
+/* Each of them gives back what the next one is served with: on a small stack,
+ * that is no recursion. */
+START_TEST(those_who_have_left_are_passed_over)
+{
+    enum { N = 20000, STACK = 256 * 1024 };
+    scene_t *s = scene_new(ONE_LEASE);
+    stator_lease_t *lease = get_lease(s);
+    stator_future_t *last;
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    for (int i = 0; i < N; i++)
+        stator_future_unref(stator_client_lease(s->client, NULL));
+    last = ask_lease(s, NULL);
+    await_stat(s->client, "parked", N + 1);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    ck_assert_int_eq(pthread_create(&thread, &attr, give_back_lease, lease),
+                     0);
+    pthread_attr_destroy(&attr);
+    pthread_join(thread, NULL);
+    ck_done(last);
+    ck_stat(s->client, "parked", 0);
+    scene_free(s);
+}
+END_TEST
+
+START_TEST(a_close_serves_nobody)
+{
+    enum { N = 2000 };
+    scene_t *s = scene_new(ONE_LEASE);
+    stator_lease_t *lease = get_lease(s);
+    stator_future_t *f[N], *closed;
+
+    for (int i = 0; i < N; i++)
+        f[i] = ask_lease(s, NULL);
+    await_stat(s->client, "parked", N);
+    s->is_closed = true;
+    closed = lend(stator_client_close(s->client, NULL));
+    stator_lease_unref(lease);
+    ck_done(closed);
+    for (int i = 0; i < N; i++)
+        ck_cancelled(f[i], STATOR_NOT_SENT);
+    scene_free(s);
+}
+END_TEST
+
 /* ---- cancel, deadline --------------------------------------------------- */
 
 START_TEST(cancelling_one_leaves_the_lease_as_it_is)
@@ -841,6 +894,8 @@ SUITE(core_leases)
     tcase_add_test(tc, fewer_workers_serve_who_is_parked);
     tcase_add_test(tc, parked_ones_can_be_cancelled_and_expire);
     tcase_add_test(tc, the_uri_bounds_the_wait);
+    tcase_add_test(tc, those_who_have_left_are_passed_over);
+    tcase_add_test(tc, a_close_serves_nobody);
     tcase_add_test(tc, cancelling_one_leaves_the_lease_as_it_is);
     tcase_add_test(tc, time_runs_out_in_the_line_and_at_the_server);
     tcase_add_test(tc, a_queue_that_is_full_refuses_on_a_lease_too);

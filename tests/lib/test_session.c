@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_session.c - sessions: what goes over the wire in them, on which lease,
  * how they end. */
+#include "tests/core/cut.h"
 #include "tests/core/forked.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+
+#include "core/client.h"
+#include "core/op.h"
+#include "core/session.h"
 
 #define ONE_LEASE "{'workers': 1, 'watchers': 0, 'maxConnections': 2}"
 
@@ -808,6 +813,118 @@ START_TEST(a_storm_leaves_nothing_behind)
 }
 END_TEST
 
+/* ---- the connection comes ----------------------------------------------- */
+
+static void *give_back_lease(void *lease)
+{
+    stator_lease_unref(lease);
+    return NULL;
+}
+
+static struct stc_connection *connection_of(struct stc_lease *lease)
+{
+    struct stc_connection *connection;
+
+    pthread_mutex_lock(&lease->lock);
+    connection = lease->connection;
+    pthread_mutex_unlock(&lease->lock);
+    return connection;
+}
+
+/* The keeper's lock holds up who grants, after the lease has its connection
+ * and before start_session is in its line; a close that looks just then must
+ * not end a session that has not begun. */
+START_TEST(a_close_does_not_overtake_a_start)
+{
+    scene_t *s = scene_with_uri(ONE_LEASE, "waitQueueTimeoutMS=60000");
+    stator_lease_t *held = get_lease(s);
+    stator_future_t *f = lend(stator_client_start_session(s->client, NULL));
+    struct stc_session *session = stc_op_of(f)->session;
+    stator_session_t *handle;
+    pthread_t thread;
+
+    await_stat(s->client, "parked", 1);
+    pthread_mutex_lock(&s->client->keeper.lock);
+    ck_assert_int_eq(pthread_create(&thread, NULL, give_back_lease, held), 0);
+    while (connection_of(session->lease) == NULL)
+        sched_yield();
+    atomic_store(&s->client->closing, true);
+    stc_leases_shut(s->client);
+    atomic_store(&s->client->closing, false);
+    ck_assert_ptr_nonnull(session->ender);
+    ck_assert_ptr_nonnull(connection_of(session->lease));
+    pthread_mutex_unlock(&s->client->keeper.lock);
+    pthread_join(thread, NULL);
+    ck_done(f);
+    handle = stator_future_session(f);
+    ck_assert_ptr_nonnull(handle);
+    done(stator_session_start_transaction(handle, NULL));
+    stator_session_unref(handle);
+    scene_free(s);
+}
+END_TEST
+
+START_TEST(the_uri_bounds_the_wait_for_a_connection_only)
+{
+    scene_t *s = scene_with_uri(ONE_LEASE, "waitQueueTimeoutMS=300");
+    stator_lease_t *lease = get_lease(s);
+    stator_future_t *holder, *f;
+
+    holder = hold_worker(s);
+    f = lend(stator_client_start_session(s->client, NULL));
+    wire_gate_pass(s->gate, 1);
+    ck_done(holder);
+    await_stat(s->client, "parked", 1);
+    hold_worker(s);
+    stator_lease_unref(lease); /* it has one, and waits for the worker */
+    ck_expired(ask_one(s, "{'timeoutMS': 600}"));
+    ck_pending(f);
+    wire_gate_open(s->gate);
+    ck_done(f);
+    scene_free(s);
+}
+END_TEST
+
+/* ---- what is yours ------------------------------------------------------ */
+
+/* A worker tells the server to kill before it takes the next operation. */
+START_TEST(a_session_of_yours_is_not_killed)
+{
+    scene_t *s = cut_scene("{'workers': 1, 'abandoned': 'kill'}", RETRIES);
+    stator_session_t *session = start(s, NULL);
+    stator_collection_t *paged =
+        stator_client_get_collection(s->client, "core", "paged");
+    stator_cursor_t *c = NULL;
+    stator_future_t *f;
+
+    if (_i == 0) {
+        done(stator_session_start_transaction(session, NULL));
+        done(stator_collection_insert_one(s->things, J("{}"),
+                                          in(session, "{}")));
+        f = lend(stator_collection_find_one(s->held, NULL,
+                                            in(session, "{}")));
+    } else {
+        c = stator_collection_find(paged, NULL,
+                                   in(session, "{'batchSize': 2}"));
+        done(stator_cursor_next(c));
+        done(stator_cursor_next(c));
+        f = lend(stator_cursor_next(c));
+    }
+    ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
+    ck_assert(stator_future_cancel(f));
+    if (_i == 0)
+        done(stator_session_commit_transaction(session, NULL));
+    else
+        ck_assert(wire_wait_count(s->server, "killCursors", 1, WIRE_WAIT));
+    done(stator_client_ping(s->client, in(session, "{}")));
+    ck_assert_int_eq(wire_count(s->server, "killSessions"), 0);
+    stator_cursor_unref(c);
+    stator_collection_unref(paged);
+    stator_session_unref(session);
+    scene_free(s);
+}
+END_TEST
+
 SUITE(session)
 {
     TCase *storm = suite_case("session_storm");
@@ -830,5 +947,8 @@ SUITE(session)
     tcase_add_test(tc, a_session_ends_while_others_are_drained);
     tcase_add_test(tc, a_dead_server_holds_up_no_close);
     tcase_add_test(tc, to_let_go_of_a_dead_servers_transaction_is_quick);
+    tcase_add_test(tc, a_close_does_not_overtake_a_start);
+    tcase_add_test(tc, the_uri_bounds_the_wait_for_a_connection_only);
+    tcase_add_loop_test(tc, a_session_of_yours_is_not_killed, 0, 2);
     tcase_add_test(tc, a_child_is_told);
 }

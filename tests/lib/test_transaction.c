@@ -293,7 +293,8 @@ START_TEST(a_transient_commit_begins_again)
 {
     struct loop *l = loop_new();
 
-    make_fail(l, "commitTransaction", 2, "TransientTransactionError", 251);
+    make_fail(l, "commitTransaction", 2, "TransientTransactionError",
+              _i == 0 ? 251 : 50);
     ck_done(run_loop(l, NULL));
     ck_assert_int_eq(l->calls, 3);
     ck_counts(l, 3, 3, 0);
@@ -406,14 +407,135 @@ START_TEST(cancelled_it_cancels_and_aborts)
         ck_assert_int_ge(stator_dispatcher_run_once(l->dispatcher, 10), 0);
     ck_assert(stator_future_cancel(f));
     ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_CANCELLED);
+    ck_assert_int_ge(
+        stator_dispatcher_run_once(l->dispatcher, LIB_PATIENCE_MS), 0);
     ck_assert(
         wire_wait_count(l->s->server, "abortTransaction", 1, WIRE_WAIT));
-    while (stator_dispatcher_dispatch(l->dispatcher, 0) > 0)
-        continue;
     wire_gate_open(l->s->gate);
     done(stator_session_start_transaction(l->session, NULL));
     ck_assert_int_eq(l->calls, 1);
     ck_state(l->session, STARTING);
+    loop_free(l);
+}
+END_TEST
+
+/* Its function is running when it is cancelled, and asks for more. */
+static stator_future_t *cancel_midway(stator_session_t *session, void *arg)
+{
+    struct loop *l = arg;
+
+    lend(stator_collection_insert_one(l->s->things, J("{'n': 1}"),
+                                      in(session)));
+    ck_assert(stator_future_cancel(l->whole));
+    lend(stator_collection_insert_one(l->s->things, J("{'n': 2}"),
+                                      in(session)));
+    l->calls++;
+    return NULL;
+}
+
+START_TEST(cancelled_it_writes_nothing_outside)
+{
+    struct loop *l = loop_new();
+    wire_command_t insert, end;
+
+    l->whole = lend(stator_session_with_transaction(
+        l->session, l->dispatcher, cancel_midway, l, NULL));
+    while (l->calls == 0)
+        ck_assert_int_ge(stator_dispatcher_run_once(l->dispatcher, 10), 0);
+    ck_assert_int_eq(stator_future_poll(l->whole), STATOR_FUTURE_CANCELLED);
+    ck_assert(
+        wire_wait_count(l->s->server, "abortTransaction", 1, WIRE_WAIT));
+    done(stator_session_start_transaction(l->session, NULL));
+    ck_counts(l, 2, 0, 1);
+    ck_assert(wire_log_find(l->s->server, "abortTransaction", 0, &end));
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(wire_log_find(l->s->server, "insert", i, &insert));
+        ck_at(insert.document, "autocommit", "false");
+        ck_assert_int_lt(insert.sequence, end.sequence);
+        wire_command_clear(&insert);
+    }
+    wire_command_clear(&end);
+    loop_free(l);
+}
+END_TEST
+
+/* Its function has something in the line yet, and fails when the time is up:
+ * the abort can not come in time. */
+static stator_future_t *fail_late(stator_session_t *session, void *arg)
+{
+    struct loop *l = arg;
+
+    l->calls++;
+    done(stator_collection_insert_one(l->s->things, J("{}"), in(session)));
+    lend(stator_collection_find_one(l->s->held, NULL, in(session)));
+    l->promise = stator_promise_new();
+    return stator_promise_future(l->promise);
+}
+
+START_TEST(when_the_time_is_up_it_aborts_all_the_same)
+{
+    struct loop *l = loop_new();
+    stator_future_t *f;
+
+    f = lend(stator_session_with_transaction(l->session, l->dispatcher,
+                                             fail_late, l,
+                                             J("{'timeoutMS': 1000}")));
+    while (l->calls == 0)
+        ck_assert_int_ge(stator_dispatcher_run_once(l->dispatcher, 10), 0);
+    ck_assert(wire_gate_wait_held(l->s->gate, 1, WIRE_WAIT));
+    ck_expired(lend(stator_collection_find_one(
+        l->s->held, NULL, J("{'timeoutMS': 1000}"))));
+    if (_i == 0)
+        stator_promise_fail(l->promise, NULL, NULL);
+    else
+        stator_promise_resolve(l->promise, NULL, NULL);
+    ck_assert_int_eq(
+        stator_dispatcher_run_until(l->dispatcher, f, LIB_PATIENCE_MS), 0);
+    ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_FAILED);
+    wire_gate_open(l->s->gate);
+    done(stator_session_start_transaction(l->session, NULL));
+    ck_counts(l, 1, 0, 1);
+    loop_free(l);
+}
+END_TEST
+
+START_TEST(a_full_queue_does_not_refuse_an_abort)
+{
+    scene_t *s = scene_new("{'workers': 1, 'queueLimit': 2}");
+    stator_session_t *session = start(s->client);
+    stator_future_t *waiting[2], *abort;
+
+    done(stator_session_start_transaction(session, NULL));
+    done(stator_collection_insert_one(s->things, J("{}"), in(session)));
+    hold_worker(s);
+    for (int i = 0; i < 2; i++)
+        waiting[i] = ask_one(s, NULL);
+    fails(stator_session_commit_transaction(session, NULL),
+          STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED, "full");
+    abort = lend(stator_session_abort_transaction(session, NULL));
+    ck_pending(abort);
+    wire_gate_open(s->gate);
+    ck_done(waiting[0]);
+    ck_done(waiting[1]);
+    ck_done(abort);
+    ck_state(session, ABORTED);
+    stator_session_unref(session);
+    scene_free(s);
+}
+END_TEST
+
+/* It is maxCommitTimeMS that has struck. */
+START_TEST(a_commits_limit_is_told_as_the_servers)
+{
+    struct loop *l = loop_new();
+
+    make_fail(l, "commitTransaction", 1, NULL, 50);
+    done(stator_session_start_transaction(l->session, NULL));
+    done(stator_collection_insert_one(l->s->things, J("{}"),
+                                      in(l->session)));
+    fails(stator_session_commit_transaction(l->session,
+                                            J("{'timeoutMS': 20000}")),
+          MONGOC_ERROR_SERVER, 50, "");
     loop_free(l);
 }
 END_TEST
@@ -508,7 +630,7 @@ SUITE(transaction)
     tcase_add_test(tc, with_transaction_commits);
     tcase_add_loop_test(tc, what_goes_well_is_done_once, 0, 2);
     tcase_add_test(tc, a_transient_failure_begins_again);
-    tcase_add_test(tc, a_transient_commit_begins_again);
+    tcase_add_loop_test(tc, a_transient_commit_begins_again, 0, 2);
     tcase_add_test(tc, an_unknown_commit_commits_again);
     tcase_add_test(tc, another_failure_of_the_body_aborts);
     tcase_add_loop_test(tc, another_failure_of_the_commit_is_told, 0, 2);
@@ -516,6 +638,10 @@ SUITE(transaction)
     tcase_add_test(tc, a_start_that_fails_is_told);
     tcase_add_loop_test(tc, time_ends_the_trying, 0, 3);
     tcase_add_test(tc, cancelled_it_cancels_and_aborts);
+    tcase_add_test(tc, cancelled_it_writes_nothing_outside);
+    tcase_add_loop_test(tc, when_the_time_is_up_it_aborts_all_the_same, 0, 2);
+    tcase_add_test(tc, a_full_queue_does_not_refuse_an_abort);
+    tcase_add_test(tc, a_commits_limit_is_told_as_the_servers);
     tcase_add_test(tc, a_promise_of_the_users_can_be_the_body);
     tcase_add_test(tc, without_its_dispatcher_it_fails_and_aborts);
     tcase_add_test(tc, a_body_that_waits_for_the_whole_is_a_deadlock);
