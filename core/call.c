@@ -153,15 +153,17 @@ static bool has_sent_nothing(const struct stc_call *call)
 }
 
 stator_outcome_t stc_outcome(const struct stc_call *call, bool ok,
-                             enum stc_sent sent)
+                             struct stc_transport *transport)
 {
     const bson_error_t *error = &call->result->error;
+    enum stc_sent sent;
 
     if (ok)
         return call->unacknowledged ? STATOR_MAYBE_SENT : STATOR_ANSWERED;
     if (error->domain == MONGOC_ERROR_SERVER ||
         error->domain == MONGOC_ERROR_WRITE_CONCERN)
         return STATOR_ANSWERED;
+    sent = stc_transport_sent(transport);
     if (sent == STC_SENT_UNKNOWN)
         sent = has_sent_nothing(call) ? STC_SENT_NOTHING : STC_SENT_SOMETHING;
     return sent == STC_SENT_NOTHING ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;

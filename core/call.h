@@ -26,7 +26,7 @@ void stc_views_close(struct stc_views *views);
 
 /* What a finished call tells of the operation's effect on the server. */
 stator_outcome_t stc_outcome(const struct stc_call *call, bool ok,
-                             enum stc_sent sent);
+                             struct stc_transport *transport);
 /* The server has given up by the maxTimeMS that was made of timeoutMS: that
  * is a miss of timeoutMS, and its error is to say so. */
 void stc_note_expiry(struct stc_call *call);

@@ -53,7 +53,7 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
         if (pool != NULL) {
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
-            stc_reach_watch(&p->reach, pool, p->uri);
+            stc_reach_watch(&p->reach, pool, p->network.use_tls);
             stc_network_install(&p->network, pool);
         }
         pthread_mutex_lock(&p->lock);
@@ -96,10 +96,10 @@ static struct stc_connection *make(struct stc_pool *p, bson_error_t *error)
  * code. */
 static struct stc_connection *ready(struct stc_connection *c)
 {
-    if (c != NULL && c->is_new)
-        stc_transport_install(&c->transport, c->client);
-    if (c != NULL)
-        c->is_new = false;
+    if (c == NULL || !c->is_new)
+        return c;
+    stc_transport_install(&c->transport, c->client);
+    c->is_new = false;
     return c;
 }
 
@@ -288,7 +288,7 @@ void stc_pool_hang_up(struct stc_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* The server of that name; 0: it is not to be reached now. */
+/* A server that is reached, that of the name `host` (NULL: any); 0: none. */
 static uint32_t server_at(mongoc_client_t *client, const char *host)
 {
     size_t n = 0;
@@ -298,8 +298,9 @@ static uint32_t server_at(mongoc_client_t *client, const char *host)
 
     for (size_t i = 0; i < n; i++)
         if (strcmp(mongoc_server_description_type(all[i]), "Unknown") != 0 &&
-            strcmp(mongoc_server_description_host(all[i])->host_and_port,
-                   host) == 0)
+            (host == NULL ||
+             strcmp(mongoc_server_description_host(all[i])->host_and_port,
+                    host) == 0))
             id = mongoc_server_description_id(all[i]);
     mongoc_server_descriptions_destroy_all(all, n);
     return id;
@@ -336,21 +337,6 @@ void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
 
 /* ---- the end ----------------------------------------------------- */
 
-static bool knows_a_server(const struct stc_connection *c)
-{
-    mongoc_client_t *client = c->client;
-    size_t n = 0;
-    bool known = false;
-    mongoc_server_description_t **all =
-        mongoc_client_get_server_descriptions(client, &n);
-
-    for (size_t i = 0; i < n; i++)
-        known = known ||
-                strcmp(mongoc_server_description_type(all[i]), "Unknown") != 0;
-    mongoc_server_descriptions_destroy_all(all, n);
-    return known;
-}
-
 /* Can the server be told of the end, on this very client?  The driver does
  * not connect for that, and warns on stderr when it can not. */
 bool stc_connection_reaches_server(struct stc_connection *c)
@@ -360,7 +346,7 @@ bool stc_connection_reaches_server(struct stc_connection *c)
     mongoc_read_prefs_t *any =
         mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
     bson_error_t error;
-    bool ok = knows_a_server(c) &&
+    bool ok = server_at(c->client, NULL) != 0 &&
               mongoc_client_command_simple(c->client, "admin", ping, any,
                                            NULL, &error);
 

@@ -3,7 +3,6 @@
 #include "core/reach.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "core/dial.h"
 #include "core/guard.h"
@@ -17,9 +16,10 @@ enum { PROBE_MS = 500 };
 /* A greeting in plain text, which tells nothing of anybody. */
 static bool greet(struct stc_socket *s, int64_t deadline)
 {
-    enum { REQUEST_ID = 1, MESSAGE_MAX = 128 };
+    enum { REQUEST_ID = 1 };
     bson_t *hello = BCON_NEW("hello", BCON_INT32(1), "$db", "admin");
-    int32_t head[5] = {0, REQUEST_ID, 0, STC_OP_MSG, 0};
+    uint32_t head[5] = {sizeof head + 1 + hello->len, REQUEST_ID, 0,
+                        STC_OP_MSG, 0};
     uint8_t kind = 0, reply[STC_GUARD_HEADER];
     struct stc_guard guard;
     uint32_t length;
@@ -30,9 +30,7 @@ static bool greet(struct stc_socket *s, int64_t deadline)
                              {(void *)bson_get_data(hello), hello->len}};
 
     for (size_t i = 0; i < 5; i++)
-        head[i] = (int32_t)BSON_UINT32_TO_LE((uint32_t)head[i]);
-    head[0] = (int32_t)BSON_UINT32_TO_LE((uint32_t)sizeof head + 1 +
-                                         hello->len);
+        head[i] = BSON_UINT32_TO_LE(head[i]);
     if (!stc_guard_request(&guard, iov, 3) ||
         mongoc_stream_writev(&s->stream, iov, 3, PROBE_MS) < 0)
         got = -1;
@@ -109,7 +107,6 @@ static void on_succeeded(const mongoc_apm_server_heartbeat_succeeded_t *event)
 {
     struct stc_reach *r =
         mongoc_apm_server_heartbeat_succeeded_get_context(event);
-
     const char *host =
         mongoc_apm_server_heartbeat_succeeded_get_host(event)->host_and_port;
 
@@ -133,11 +130,11 @@ void stc_reach_destroy(struct stc_reach *r)
 }
 
 void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
-                     const mongoc_uri_t *uri)
+                     bool wants_tls)
 {
     mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
 
-    r->wants_tls = mongoc_uri_get_tls(uri);
+    r->wants_tls = wants_tls;
     mongoc_apm_set_server_heartbeat_failed_cb(callbacks, on_failed);
     mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, on_succeeded);
     mongoc_client_pool_set_apm_callbacks(pool, callbacks, r);

@@ -34,7 +34,7 @@ void stc_reach_init(struct stc_reach *r, stator_client_t *client);
 void stc_reach_destroy(struct stc_reach *r);
 /* Listen to the monitors of a pool that has never been popped from. */
 void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
-                     const mongoc_uri_t *uri);
+                     bool wants_tls);
 /* Add the reason to an error that lacks it; nothing when a server answers. */
 void stc_reach_explain(struct stc_reach *r, bson_error_t *error);
 /* Is there one?  Then `error` tells it after `what`. */

@@ -91,8 +91,7 @@ static stator_outcome_t outcome_of(const struct stc_cursor *c,
 {
     return !ok && c->server.has_answered
                ? STATOR_ANSWERED
-               : stc_outcome(call, ok,
-                             stc_transport_sent(&connection->transport));
+               : stc_outcome(call, ok, &connection->transport);
 }
 
 static bool open_or_more(struct stc_cursor *c, struct stc_op *op,

@@ -165,7 +165,6 @@ static ssize_t receive(struct stc_stream *s, size_t n)
          * already would not be seen there. */
         if (stc_transport_is_watch(s->transport))
             room = n - s->n_in;
-
         if (s->inner == &s->socket->stream)
             got = stc_socket_receive(s->socket, to, room, s->deadline);
         else

@@ -186,16 +186,15 @@ bool stc_transport_cut(struct stc_transport *t, const struct stc_op *op)
 
 enum stc_sent stc_transport_sent(struct stc_transport *t)
 {
-    bool was_sent;
+    enum stc_sent sent = STC_SENT_UNKNOWN;
 
-    if (!atomic_load(&t->network->is_ours))
-        return STC_SENT_UNKNOWN;
     pthread_mutex_lock(&t->lock);
-    was_sent = t->was_sent;
+    if (t->was_sent)
+        sent = STC_SENT_SOMETHING;
+    else if (is_unsent(t))
+        sent = STC_SENT_NOTHING;
     pthread_mutex_unlock(&t->lock);
-    if (was_sent)
-        return STC_SENT_SOMETHING;
-    return t->network->is_adopted ? STC_SENT_UNKNOWN : STC_SENT_NOTHING;
+    return sent;
 }
 
 void stc_transport_hang_up(struct stc_transport *t)

@@ -99,8 +99,7 @@ static void run_verb(struct stc_worker *w, struct stc_op *op,
     stf_enter_phase(stc_op_future(op), STATOR_PHASE_SENT);
     if (!stc_op_is_settled(op)) { /* W3 */
         ok = op->verb->run(&views.call);
-        outcome = stc_outcome(&views.call, ok,
-                              stc_transport_sent(transport));
+        outcome = stc_outcome(&views.call, ok, transport);
         if (!ok) {
             /* A commit's limit is the user's maxCommitTimeMS. */
             if (op->verb != &stc_verb_commit_transaction)

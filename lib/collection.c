@@ -175,9 +175,10 @@ stator_collection_find_one_and_replace(stator_collection_t *collection,
 }
 
 STL_PART stator_future_t *remove_by(stator_collection_t *collection,
-                                 const char *subject,
-                                 const struct stc_verb *verb,
-                                 const bson_t *selector, const bson_t *opts)
+                                    const char *subject,
+                                    const struct stc_verb *verb,
+                                    const bson_t *selector,
+                                    const bson_t *opts)
 {
     struct stl_request r;
 

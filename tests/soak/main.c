@@ -2,12 +2,12 @@
 /* main.c - the soak as a program of its own. */
 #include "tests/soak/soak.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "tests/harness/argument.h"
 
 enum { EX_USAGE = 64, EX_UNAVAILABLE = 69, DEFAULT_SECONDS = 600 };
 
@@ -30,24 +30,6 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A whole number from `least` to `most`, or the end of the program. */
-static int64_t number(const char *name, const char *text, int64_t least,
-                      int64_t most)
-{
-    char *end;
-    long long value;
-
-    errno = 0;
-    value = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && value >= least &&
-        value <= most)
-        return value;
-    fprintf(stderr,
-            "soak: --%s: '%s' is no number from %" PRId64 " to %" PRId64 "\n",
-            name, text, least, most);
-    exit(EX_USAGE);
-}
-
 static void parse(int argc, char **argv, soak_options_t *out)
 {
     int c;
@@ -55,13 +37,13 @@ static void parse(int argc, char **argv, soak_options_t *out)
     while ((c = getopt_long(argc, argv, "s:u:r:h", options, NULL)) != -1) {
         switch (c) {
         case 's':
-            out->seconds = (int)number("seconds", optarg, 1, 86400);
+            out->seconds = (int)argument_number("seconds", optarg, 1, 86400);
             break;
         case 'u':
             out->uri = optarg;
             break;
         case 'r':
-            out->seed = (uint64_t)number("seed", optarg, 0, INT64_MAX);
+            out->seed = (uint64_t)argument_number("seed", optarg, 0, INT64_MAX);
             break;
         case 'h':
             fputs(usage, stdout);

@@ -98,8 +98,11 @@ static bool prepare(mongoc_client_t *internal, const bson_t *data,
                                 error.message);
 }
 
-bool data_prepare(mongoc_client_t *internal, const bson_t *list,
-                  verdict_t *verdict)
+/* Of a list: all, until one is not fine. */
+static bool each(mongoc_client_t *internal, const bson_t *list,
+                 verdict_t *verdict,
+                 bool (*fn)(mongoc_client_t *internal, const bson_t *data,
+                            verdict_t *verdict))
 {
     bson_iter_t at;
     bson_t view;
@@ -107,10 +110,16 @@ bool data_prepare(mongoc_client_t *internal, const bson_t *list,
     bson_iter_init(&at, list);
     while (bson_iter_next(&at)) {
         value_look(&at, &view);
-        if (!prepare(internal, &view, verdict))
+        if (!fn(internal, &view, verdict))
             return false;
     }
     return true;
+}
+
+bool data_prepare(mongoc_client_t *internal, const bson_t *list,
+                  verdict_t *verdict)
+{
+    return each(internal, list, verdict, prepare);
 }
 
 /* The name of the database with this id. */
@@ -220,14 +229,5 @@ static bool check(mongoc_client_t *internal, const bson_t *data,
 bool data_check(mongoc_client_t *internal, const bson_t *list,
                 verdict_t *verdict)
 {
-    bson_iter_t at;
-    bson_t view;
-
-    bson_iter_init(&at, list);
-    while (bson_iter_next(&at)) {
-        value_look(&at, &view);
-        if (!check(internal, &view, verdict))
-            return false;
-    }
-    return true;
+    return each(internal, list, verdict, check);
 }

@@ -256,6 +256,8 @@ void stage_perform(const stage_t *of)
 
 void stage_perform_network(const stage_t *of)
 {
+    if (of->is_offline)
+        return;
     stage = of;
     calls_count_monitors(of->at_monitors);
     open_server();

@@ -32,8 +32,21 @@ typedef struct stage {
  * harm, close it: it names what leaked, so nothing, or what was left open.  No
  * client: see that it was for the right reason. */
 void stage_perform(const stage_t *stage);
-/* The same, while the network fails. */
+/* The same, while the network fails; nothing for one that is offline. */
 void stage_perform_network(const stage_t *stage);
+
+/* Both as tests, of each in the array `stages`; for tcase_add_loop_test. */
+#define STAGE_TESTS                             \
+    START_TEST(under_torture)                   \
+    {                                           \
+        stage_perform(&stages[_i]);             \
+    }                                           \
+    END_TEST                                    \
+    START_TEST(on_a_failing_network)            \
+    {                                           \
+        stage_perform_network(&stages[_i]);     \
+    }                                           \
+    END_TEST
 
 /* Until that find is at the gate, or has settled for want of memory. */
 void stage_wait_held_or_settled(stator_future_t *find);

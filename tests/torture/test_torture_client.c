@@ -228,18 +228,7 @@ static const stage_t stages[] = {
      .opts = "{\"workers\": 2, \"transport\": \"stator\"}"},
 };
 
-START_TEST(under_torture)
-{
-    stage_perform(&stages[_i]);
-}
-END_TEST
-
-START_TEST(on_a_failing_network)
-{
-    if (!stages[_i].is_offline)
-        stage_perform_network(&stages[_i]);
-}
-END_TEST
+STAGE_TESTS
 
 /* The same options, from a file. */
 START_TEST(configured_by_a_file)

@@ -247,18 +247,7 @@ static const stage_t stages[] = {
     {.name = "left to close", left_to_close, .leaks = true},
 };
 
-START_TEST(under_torture)
-{
-    stage_perform(&stages[_i]);
-}
-END_TEST
-
-START_TEST(on_a_failing_network)
-{
-    if (!stages[_i].is_offline)
-        stage_perform_network(&stages[_i]);
-}
-END_TEST
+STAGE_TESTS
 
 SUITE(torture_cursor)
 {

@@ -98,17 +98,7 @@ static const stage_t stages[] = {
               "serverSelectionTimeoutMS=10"},
 };
 
-START_TEST(under_torture)
-{
-    stage_perform(&stages[_i]);
-}
-END_TEST
-
-START_TEST(on_a_failing_network)
-{
-    stage_perform_network(&stages[_i]);
-}
-END_TEST
+STAGE_TESTS
 
 SUITE(torture_dial)
 {

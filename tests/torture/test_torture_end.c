@@ -126,17 +126,7 @@ static const stage_t stages[] = {
     {.name = "closes: abort", aborts, .leaks = true, .leaves_open = true},
 };
 
-START_TEST(under_torture)
-{
-    stage_perform(&stages[_i]);
-}
-END_TEST
-
-START_TEST(on_a_failing_network)
-{
-    stage_perform_network(&stages[_i]);
-}
-END_TEST
+STAGE_TESTS
 
 SUITE(torture_end)
 {

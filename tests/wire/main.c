@@ -2,7 +2,6 @@
 /* main.c - the wire server as a program of its own, for benchmarks. */
 #include "tests/wire/wire.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -10,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "tests/harness/argument.h"
 
 enum { EX_USAGE = 64, EX_UNAVAILABLE = 69, DEFAULT_SECONDS = 600 };
 
@@ -46,25 +47,6 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A whole number from `least` to `most`, or the end of the program. */
-static int64_t number(const char *name, const char *text, int64_t least,
-                      int64_t most)
-{
-    char *end;
-    long long value;
-
-    errno = 0;
-    value = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0' && value >= least &&
-        value <= most)
-        return value;
-    fprintf(stderr,
-            "wire-server: --%s: '%s' is no number from %" PRId64 " to %" PRId64
-            "\n",
-            name, text, least, most);
-    exit(EX_USAGE);
-}
-
 static void parse(int argc, char **argv, arguments_t *out)
 {
     int c;
@@ -75,19 +57,23 @@ static void parse(int argc, char **argv, arguments_t *out)
     while ((c = getopt_long(argc, argv, "p:d:j:n:s:qh", options, NULL)) != -1) {
         switch (c) {
         case 'p':
-            out->server.port = (uint16_t)number("port", optarg, 0, UINT16_MAX);
+            out->server.port = (uint16_t)argument_number("port", optarg,
+                                                         0, UINT16_MAX);
             break;
         case 'd':
-            out->server.delay_us = number("delay-us", optarg, 0, 60000000);
+            out->server.delay_us =
+                argument_number("delay-us", optarg, 0, 60000000);
             break;
         case 'j':
-            out->server.jitter_us = number("jitter-us", optarg, 0, 60000000);
+            out->server.jitter_us =
+                argument_number("jitter-us", optarg, 0, 60000000);
             break;
         case 'n':
-            out->server.documents = number("docs", optarg, 0, INT32_MAX);
+            out->server.documents =
+                argument_number("docs", optarg, 0, INT32_MAX);
             break;
         case 's':
-            out->max_seconds = number("max-seconds", optarg, 1, 86400);
+            out->max_seconds = argument_number("max-seconds", optarg, 1, 86400);
             break;
         case 'q':
             out->quiet = true;
