@@ -123,13 +123,22 @@ static bool abort_transaction(struct stc_call *call)
     return stc_verb_end(call, ok, NULL);
 }
 
-#define VERB(verb) \
-    const struct stc_verb stc_verb_##verb = {.name = #verb, .run = verb}
-
-VERB(start_session);
-VERB(start_transaction);
-VERB(commit_transaction);
-VERB(abort_transaction);
+const struct stc_verb stc_verb_start_session = {
+    .name = "start_session",
+    .run = start_session,
+};
+const struct stc_verb stc_verb_start_transaction = {
+    .name = "start_transaction",
+    .run = start_transaction,
+};
+const struct stc_verb stc_verb_commit_transaction = {
+    .name = "commit_transaction",
+    .run = commit_transaction,
+};
+const struct stc_verb stc_verb_abort_transaction = {
+    .name = "abort_transaction",
+    .run = abort_transaction,
+};
 const struct stc_verb stc_verb_lease = {.name = "lease"};
 const struct stc_verb stc_verb_session_run = {.name = "session_run"};
 
