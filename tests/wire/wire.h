@@ -148,6 +148,7 @@ void wire_collection(wire_server_t *server, const char *ns, int64_t n,
  * $changeStream), of whatever collection, see them as {_id: <resume token>,
  * operationType: "insert", n: <0, 1, ..>}, tailable finds as {_id: <0, 1, ..>}
  * from the first on; a getMore waits for them for its maxTimeMS, or a second.
+ * A change stream with the stage {$match: {n: ..}} sees that one alone.
  * Tokens, their postBatchResumeToken and operationTime are places in this one
  * feed, which outlives wire_server_down(). */
 void wire_events(wire_server_t *server, int64_t n);

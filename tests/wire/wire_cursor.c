@@ -245,7 +245,7 @@ void wire_cursor_get_more(wire_request_t *request, bson_t *reply)
     if (!session_agrees(cursor, request, reply))
         return;
     if (cursor->feed != WIRE_NO_FEED)
-        cursor->end = server->n_events;
+        wire_feed_follow(server, cursor);
     BSON_APPEND_DOCUMENT_BEGIN(reply, "cursor", &out);
     more = append_batch(cursor, "nextBatch", batch > 0 ? batch : -1, &out);
     if (!more) {

@@ -13,6 +13,8 @@ typedef enum { WIRE_NO_FEED, WIRE_STREAM, WIRE_TAIL } wire_feed_t;
 typedef struct {
     int64_t id;
     wire_feed_t feed; /* its documents are events: see wire_feed.h */
+    bool picks;       /* but one: `only` */
+    int64_t only;
     char *ns;
     bool has_lsid;
     uint8_t lsid[16];

@@ -55,6 +55,31 @@ static bool read_time(const bson_t *stage, int64_t *place)
     return true;
 }
 
+void wire_feed_follow(const wire_server_t *server, wire_cursor_t *cursor)
+{
+    cursor->end = server->n_events;
+    if (!cursor->picks)
+        return;
+    if (cursor->only < cursor->next || cursor->only >= cursor->end) {
+        cursor->next = cursor->end;
+        return;
+    }
+    cursor->next = cursor->only;
+    cursor->end = cursor->only + 1;
+}
+
+/* {$match: {n: ..}} */
+static void read_match(const bson_t *pipeline, wire_cursor_t *query)
+{
+    bson_t stage, match;
+
+    query->picks = wire_get_document(pipeline, "1", &stage) &&
+                   wire_get_document(&stage, "$match", &match) &&
+                   bson_has_field(&match, "n");
+    if (query->picks)
+        query->only = wire_get_number(&match, "n", 0);
+}
+
 bool wire_feed_opens(const wire_request_t *request, wire_cursor_t *query)
 {
     const bson_t *body = &request->message.body;
@@ -78,6 +103,8 @@ bool wire_feed_opens(const wire_request_t *request, wire_cursor_t *query)
     if (!read_token(&stage, "startAfter", &query->next) &&
         !read_token(&stage, "resumeAfter", &query->next))
         read_time(&stage, &query->next);
+    read_match(&pipeline, query);
+    wire_feed_follow(server, query);
     return true;
 }
 
@@ -86,13 +113,17 @@ int64_t wire_feed_wait_us(const wire_request_t *request)
     wire_server_t *server = request->connection->server;
     const bson_t *body = &request->message.body;
     const wire_cursor_t *cursor;
+    wire_cursor_t now;
 
     if (strcmp(request->name, "getMore") != 0)
         return 0;
     cursor = wire_cursors_find(&server->cursors,
                                wire_get_number(body, "getMore", 0));
-    if (cursor == NULL || cursor->feed == WIRE_NO_FEED ||
-        cursor->next < server->n_events)
+    if (cursor == NULL || cursor->feed == WIRE_NO_FEED)
+        return 0;
+    now = *cursor;
+    wire_feed_follow(server, &now);
+    if (now.next < now.end)
         return 0;
     return wire_get_number(body, "maxTimeMS", 1000) * 1000;
 }

@@ -10,6 +10,9 @@
 bool wire_feed_opens(const struct wire_request *request,
                      wire_cursor_t *query);
 
+/* Let it see what has happened since. */
+void wire_feed_follow(const wire_server_t *server, wire_cursor_t *cursor);
+
 /* How long a getMore has to wait for what is to come; 0: not at all. */
 int64_t wire_feed_wait_us(const struct wire_request *request);
 
