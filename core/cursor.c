@@ -217,8 +217,9 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
                           struct stc_finish *out)
 {
     bool fails = c->closed && op->want != STC_CLOSE; /* needs no server */
+    bool is_there = op->want == STC_OPEN && c->is_open; /* nor a turn */
 
-    if (!fails && (!stc_line_is_free(c) ||
+    if (!fails && !is_there && (!stc_line_is_free(c) ||
                    (c->busy &&
                     (op->want == STC_CLOSE || c->n_buffered == 0))))
         return false;

@@ -82,6 +82,7 @@ struct stc_cursor {
     bool has_failed;
     bool is_dry;    /* tailable, and this trip brought nothing */
     bool is_open;   /* the server has answered the command that opens it */
+    bool awaits_open; /* who asks for that may wait behind others */
     bool is_seated; /* in the lane */
     /* Of the lane: what all who wait are refused with, during one look. */
     stator_error_code_t refusal;

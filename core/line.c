@@ -11,6 +11,7 @@
 void stc_line_join(struct stc_cursor *c, struct stc_op *op)
 {
     op->in_line = true;
+    c->awaits_open = c->awaits_open || op->want == STC_OPEN;
     cds_list_add_tail(&op->waiting, &c->waiting);
 }
 
@@ -83,6 +84,21 @@ static void serve_beside_prefetch(struct stc_cursor *c,
     }
 }
 
+/* Who asks whether it is open need not wait for an event, as those may who
+ * have asked before. */
+static void serve_openers(struct stc_cursor *c, struct stc_finish *out)
+{
+    struct stc_op *op, *next;
+
+    if (!c->awaits_open || !(c->is_open || c->ended || c->closed))
+        return;
+    c->awaits_open = false;
+    cds_list_for_each_entry_safe(op, next, &c->waiting, waiting)
+        if (op->want == STC_OPEN && !(c->busy && op == first_waiting(c)) &&
+            stc_serve(c, op))
+            leave_line(op, out);
+}
+
 bool stc_line_is_free(struct stc_cursor *c)
 {
     return stc_line_is_idle(c) ||
@@ -140,6 +156,7 @@ void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
         }
     }
     serve_beside_prefetch(c, out);
+    serve_openers(c, out);
     out->prefetch = wants_prefetch(c);
     leave_seat(c, out);
     if (c->lease != NULL)

@@ -259,10 +259,9 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     t.is_lost = !t.ok && resumes(c, was_cut);
     if (t.ok)
         t.ok = receive(c, &t);
-    if (!t.ok && c->in_lane) /* it is not to stay there */
-        c->server.is_orphan =
-            c->server.id != 0 &&
-            (was_cut || t.documents != NULL || was_answered(c));
+    if (!t.ok && c->in_lane && c->server.id != 0 &&
+        (was_cut || t.documents != NULL || was_answered(c)))
+        c->server.is_orphan = true; /* it is not to stay there */
     if (t.is_lost) {
         lose_place(c);
     } else if (t.ok && c->server.id != 0) {
@@ -279,7 +278,6 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
 static void note_end(struct stc_cursor *c, const struct trip *t,
                      struct stc_batch *batch)
 {
-    struct stc_batch *last = batch;
     bson_t end;
 
     if (c->stream == NULL || !t->ok ||
@@ -287,14 +285,11 @@ static void note_end(struct stc_cursor *c, const struct trip *t,
         return;
     if (t->n == 0 && c->n_buffered == 0) {
         stc_change_stream_skip(c->stream, &end);
-        return;
+    } else if (t->n > 0) {
+        batch->token = malloc(end.len); /* else the last event's will do */
+        if (batch->token != NULL)
+            memcpy(batch->token, bson_get_data(&end), end.len);
     }
-    if (t->n == 0) /* what came before ends there too */
-        last = cds_list_entry(c->batches.prev, struct stc_batch, node);
-    free(last->token);
-    last->token = malloc(end.len);
-    if (last->token != NULL)
-        memcpy(last->token, bson_get_data(&end), end.len);
 }
 
 /* Under lock. */

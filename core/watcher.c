@@ -4,6 +4,7 @@
  * requests a cursor's. */
 #include "core/watcher.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/client.h"
@@ -43,8 +44,8 @@ static struct stc_worker *least_taken(struct stc_lane *lane)
     return best;
 }
 
-/* Likewise: the one to sit at, if there can be one. */
-static struct stc_worker *choose(stator_client_t *client)
+/* Likewise: the one to sit at; NULL: an errno value says why not. */
+static struct stc_worker *choose(stator_client_t *client, int *failed)
 {
     struct stc_lane *lane = &client->lane;
     struct stc_worker *best = least_taken(lane), *new;
@@ -52,7 +53,8 @@ static struct stc_worker *choose(stator_client_t *client)
     if ((best != NULL && best->n_streams == 0) ||
         lane->n_watchers >= client->config.number[STC_WATCHERS])
         return best;
-    if (stc_watcher_start(client, &new) != 0)
+    *failed = stc_watcher_start(client, &new);
+    if (*failed != 0)
         return best; /* which has one more to serve */
     cds_list_add_tail(&new->in_lane, &lane->watchers);
     lane->n_watchers++;
@@ -64,9 +66,10 @@ bool stc_lane_join(struct stc_cursor *c, stator_error_code_t *code,
 {
     stator_client_t *client = c->client;
     struct stc_worker *w = NULL;
+    int failed = 0;
 
     *code = STATOR_ERROR_REFUSED;
-    *note = "a watcher's thread can not be started";
+    *note = "no thread can be started for a watcher";
     pthread_mutex_lock(&client->lock);
     if (atomic_load(&client->closing)) { /* no thread is begun any more */
         *code = STATOR_ERROR_CLOSED;
@@ -75,7 +78,11 @@ bool stc_lane_join(struct stc_cursor *c, stator_error_code_t *code,
         *note = "the client's option \"watchers\" is 0: nobody is there for "
                 "change streams and awaiting cursors";
     } else {
-        w = choose(client);
+        w = choose(client, &failed);
+    }
+    if (w == NULL && failed == ENOMEM) {
+        *code = STATOR_ERROR_MEMORY;
+        *note = "no memory for a watcher";
     }
     if (w != NULL) {
         w->n_streams++;

@@ -77,7 +77,8 @@ STATOR_API stator_change_stream_t *
 stator_client_watch(stator_client_t *client, const bson_t *pipeline,
                     const bson_t *opts);
 
-/* DONE: now watching.  Again is fine.
+/* DONE: now watching.  Again is fine, and so is asking for an event first: it
+ * does not wait for that.
  *
  * Thread: any.  Owns: a new reference, never NULL.
  * Errors: through the future: the driver's; CLOSED after close; REFUSED a

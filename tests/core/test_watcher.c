@@ -81,6 +81,23 @@ START_TEST(opened_means_that_what_happens_now_is_seen)
 }
 END_TEST
 
+START_TEST(open_does_not_wait_behind_who_waits_for_an_event)
+{
+    scene_t *s = scene_new(NULL);
+    stator_change_stream_t *stream =
+        stator_collection_watch(s->things, NULL, NULL);
+    stator_future_t *next = ask_next(stream);
+
+    done(stator_change_stream_open(stream));
+    done(stator_change_stream_open(stream));
+    ck_pending(next);
+    wire_events(s->server, 1);
+    ck_event(next, 0);
+    stator_change_stream_unref(stream);
+    scene_free(s);
+}
+END_TEST
+
 START_TEST(try_next_answers_after_one_turn)
 {
     scene_t *s = scene_new(NULL);
@@ -502,6 +519,7 @@ SUITE(watcher)
 
     tcase_add_test(tc, next_stays_pending_until_there_is_an_event);
     tcase_add_test(tc, opened_means_that_what_happens_now_is_seen);
+    tcase_add_test(tc, open_does_not_wait_behind_who_waits_for_an_event);
     tcase_add_test(tc, try_next_answers_after_one_turn);
     tcase_add_test(tc, idle_streams_take_no_turns);
     tcase_add_test(tc, a_cancelled_next_cuts_nothing_and_loses_nothing);

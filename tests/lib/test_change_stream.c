@@ -48,6 +48,11 @@ static void end(stator_change_stream_t *stream)
     stator_change_stream_unref(stream);
 }
 
+static int64_t n_of(const bson_t *event)
+{
+    return strtoll(at(event, "n"), NULL, 10);
+}
+
 /* The next event must be that one. */
 static void ck_next(stator_change_stream_t *stream, int n)
 {
@@ -531,7 +536,7 @@ START_TEST(no_event_is_lost_and_none_comes_twice)
         ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
         stator_future_cancel(f); /* too late */
         ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_DONE);
-        ck_assert_int_eq(atoi(at(stator_future_document(f), "n")), n++);
+        ck_assert_int_eq(n_of(stator_future_document(f)), n++);
         stator_future_unref(f);
         for (int i = 1; i < EACH; i++)
             ck_next(stream, n++);
@@ -554,7 +559,7 @@ static bool see(const bson_t *event, void *arg)
 {
     seen_t *seen = arg;
 
-    ck_assert_int_eq(atoi(at(event, "n")), seen->n);
+    ck_assert_int_eq(n_of(event), seen->n);
     seen->n++;
     wire_events(seen->t->server, 1);
     return seen->n < seen->until;
@@ -586,7 +591,7 @@ static stator_future_t *see_slowly(const bson_t *event, void *arg)
 {
     seen_t *seen = arg;
 
-    ck_assert_int_eq(atoi(at(event, "n")), seen->n++);
+    ck_assert_int_eq(n_of(event), seen->n++);
     return stator_client_ping(seen->t->stage->client, NULL);
 }
 
