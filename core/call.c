@@ -78,6 +78,7 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
     call->name = target->name;
     call->result = result;
     call->session = session;
+    call->stream = NULL;
     call->in_transaction = false;
     call->unacknowledged = false;
     call->max_time_ms = stc_max_time_ms(deadline);

@@ -151,6 +151,7 @@ static stator_client_t *allocate(bson_error_t *error)
     pthread_mutex_init(&client->lock, NULL);
     CDS_INIT_LIST_HEAD(&client->cursors);
     stc_ties_init(&client->ties, client);
+    stc_lane_init(&client->lane);
     CDS_INIT_LIST_HEAD(&client->ended);
     CDS_INIT_LIST_HEAD(&client->closers);
     bson_init(&client->leaked);
@@ -297,6 +298,7 @@ void stc_client_release(stator_client_t *client)
         return;
     if (!stc_pool_destroy(&client->pool))
         return;
+    stc_lane_destroy(&client->lane);
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
     pthread_mutex_destroy(&client->lock);
@@ -315,7 +317,7 @@ static int choose_workers(struct stc_queue *q, int n)
     pthread_mutex_lock(&q->lock);
     cds_list_for_each_entry(w, &q->workers, node)
     {
-        if (w->ending)
+        if (w->ending || w->is_watcher)
             continue;
         w->retiring = n <= 0;
         n--;

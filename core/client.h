@@ -16,7 +16,7 @@
  *     transport; keeper and reach are leaves.  No future is settled with one
  *     held.
  * L2  Everything accepted settles: what is admitted is counted in `queued`
- *     until it is taken, and the workers are not stopped before that count
+ *     (in the lane: `waiting`) until it is taken, and the workers are not stopped before that count
  *     is 0 and no connection is lent. */
 #ifndef STC_CLIENT_H
 #define STC_CLIENT_H
@@ -31,6 +31,7 @@
 #include "core/queue.h"
 #include "core/stats.h"
 #include "core/tie.h"
+#include "core/watcher.h"
 
 struct stator_client {
     atomic_uint refs;
@@ -53,6 +54,7 @@ struct stator_client {
     struct stc_config config;
     struct cds_list_head cursors;
     struct stc_ties ties; /* leases and sessions */
+    struct stc_lane lane; /* change streams, awaiting cursors */
     unsigned round;     /* see next_cursor in close.c */
     int n_threads;      /* of workers, not yet joined */
     unsigned n_started; /* ever: for names */

@@ -176,7 +176,8 @@ static void join_ended(stator_client_t *client)
         if (w == NULL)
             return;
         pthread_join(w->thread, NULL);
-        free(w);
+        if (!w->is_watcher) /* Z6 */
+            free(w);
     }
 }
 
@@ -247,6 +248,7 @@ static bool nothing_left(stator_client_t *client)
     struct stc_op *op;
 
     if (atomic_load(&client->queue.queued) != 0 ||
+        atomic_load(&client->queue.waiting) != 0 ||
         atomic_load(&client->granted) != 0)
         return false;
     op = stc_queue_any(&client->queue);

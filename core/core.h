@@ -93,13 +93,17 @@ stator_future_t *stc_submit(stator_client_t *client,
 struct stc_cursor;
 
 /* STC_READY takes nothing: DONE when a document is here to be taken (count 1)
- * or there are no more (count 0).  STC_PREFETCH is core's own. */
+ * or there are no more (count 0).  STC_TRY is STC_NEXT, but DONE with nothing
+ * when one turn of the lane has brought nothing; STC_OPEN is DONE when the
+ * server has the cursor.  STC_PREFETCH is core's own. */
 enum stc_want {
     STC_NEXT,
     STC_BATCH,
     STC_LIST,
     STC_CLOSE,
     STC_READY,
+    STC_TRY,
+    STC_OPEN,
     STC_PREFETCH
 };
 
@@ -112,6 +116,9 @@ stator_future_t *stc_cursor_ask(struct stc_cursor *cursor, enum stc_want want,
 /* The next document that is here, one as a slice, whose reference on the
  * batch becomes the caller's.  False: none is, or requests come first. */
 bool stc_cursor_take(struct stc_cursor *cursor, struct stf_slice *out);
+/* A change stream's place, as of the events that were handed out, into `out`.
+ * False: it has none yet. */
+bool stc_cursor_resume_token(struct stc_cursor *cursor, bson_t *out);
 /* The handle has gone: close when what was asked has settled.  `cursor` is
  * not to be used any more. */
 void stc_cursor_leave(struct stc_cursor *cursor);
@@ -208,6 +215,7 @@ STC_VERB(abort_transaction)      /* none */
 /* of cursors: they build the command that opens it */
 STC_VERB(find)                   /* filter */
 STC_VERB(aggregate)              /* pipeline array */
+STC_VERB(watch)                  /* pipeline array, more of $changeStream */
 STC_VERB(list_databases)
 STC_VERB(list_collections)
 STC_VERB(list_indexes)

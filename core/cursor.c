@@ -6,7 +6,9 @@
 #include "core/cursor.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/change_stream.h"
 #include "core/client.h"
 #include "core/line.h"
 #include "core/op.h"
@@ -21,21 +23,65 @@ static const struct stc_verb verbs[] = {
     [STC_LIST] = {.name = "cursor.to_list"},
     [STC_CLOSE] = {.name = "cursor.close"},
     [STC_READY] = {.name = "cursor.each"},
+    [STC_TRY] = {.name = "cursor.try_next"},
+    [STC_OPEN] = {.name = "cursor.open"},
     [STC_PREFETCH] = {.name = "cursor.prefetch"},
 };
 
+static const struct stc_verb stream_verbs[] = {
+    [STC_NEXT] = {.name = "change_stream.next"},
+    [STC_BATCH] = {.name = "change_stream.next_batch"},
+    [STC_LIST] = {.name = "change_stream.to_list"},
+    [STC_CLOSE] = {.name = "change_stream.close"},
+    [STC_READY] = {.name = "change_stream.each"},
+    [STC_TRY] = {.name = "change_stream.try_next"},
+    [STC_OPEN] = {.name = "change_stream.open"},
+    [STC_PREFETCH] = {.name = "change_stream.prefetch"},
+};
+
+static const struct stc_verb *verb_of(const struct stc_cursor *c,
+                                      enum stc_want want)
+{
+    return c->stream != NULL ? &stream_verbs[want] : &verbs[want];
+}
+
 /* ---- made, counted ----------------------------------------------- */
+
+static bool is_set(const bson_t *opts, const char *key)
+{
+    bson_iter_t i;
+
+    return bson_iter_init_find(&i, opts, key) && bson_iter_as_bool(&i);
+}
+
+/* Does the server let a getMore wait? */
+static bool awaits(const struct stc_request *request)
+{
+    uint32_t length;
+    bson_t opts;
+
+    if (request->verb != &stc_verb_find)
+        return request->verb == &stc_verb_watch;
+    memcpy(&length, request->bytes, sizeof length);
+    bson_init_static(&opts, request->bytes, BSON_UINT32_FROM_LE(length));
+    return is_set(&opts, "tailable") && is_set(&opts, "awaitData");
+}
 
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
                                   struct stc_request *request)
 {
     struct stc_cursor *c = calloc(1, sizeof *c);
 
-    if (c == NULL) {
+    if (c != NULL && request->verb == &stc_verb_watch)
+        c->stream = stc_change_stream_new(request->bytes);
+    if (c == NULL ||
+        (request->verb == &stc_verb_watch && c->stream == NULL)) {
+        free(c);
         stc_request_drop(request);
         return NULL;
     }
     atomic_init(&c->refs, 1);
+    c->in_lane = awaits(request);
     c->lease = request->lease;
     c->session = request->session;
     c->is_tied = c->lease != NULL;
@@ -53,7 +99,7 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     c->timeout_ms = request->timeout_ms;
     c->timeout_mode = request->timeout_mode;
     c->priority = request->priority;
-    c->prefetch = request->prefetch != 0;
+    c->prefetch = request->prefetch != 0 && !c->in_lane;
     c->max_bytes = request->max_bytes;
     c->made = stf_now_ns();
     c->deadline = STF_NO_DEADLINE;
@@ -115,6 +161,9 @@ void stc_cursor_unref(struct stc_cursor *c)
         stc_session_release(c->session);
     if (c->lease != NULL)
         stc_lease_release(c->lease);
+    if (c->is_seated)
+        stc_lane_leave(client, c->home);
+    stc_change_stream_free(c->stream);
     stc_target_unref(c->target);
     free(c->bytes);
     pthread_mutex_destroy(&c->lock);
@@ -126,12 +175,13 @@ void stc_cursor_unref(struct stc_cursor *c)
 
 struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
 {
-    struct stc_op *op = stc_op_new(c->client, &verbs[want], c->target);
+    struct stc_op *op = stc_op_new(c->client, verb_of(c, want), c->target);
 
     if (op == NULL)
         return NULL;
     op->site = c->site;
     op->is_request = true;
+    op->in_lane = c->in_lane;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;
     if (want == STC_CLOSE || want == STC_PREFETCH)
@@ -167,8 +217,9 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
                           struct stc_finish *out)
 {
     bool fails = c->closed && op->want != STC_CLOSE; /* needs no server */
+    bool is_there = op->want == STC_OPEN && c->is_open; /* nor a turn */
 
-    if (!fails && (!stc_line_is_free(c) ||
+    if (!fails && !is_there && (!stc_line_is_free(c) ||
                    (c->busy &&
                     (op->want == STC_CLOSE || c->n_buffered == 0))))
         return false;
@@ -182,7 +233,8 @@ static bool serve_at_once(struct stc_cursor *c, struct stc_op *op,
 
 /* From the last to the first: when the one at work is cut, its worker is not
  * to find another that still waits. */
-static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
+static void give_up_waiting(struct stc_cursor *c, enum stc_reason why,
+                            bool closes_too)
 {
     for (;;) {
         struct stc_op *op, *found = NULL;
@@ -190,7 +242,7 @@ static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
         pthread_mutex_lock(&c->lock);
         cds_list_for_each_entry_reverse(op, &c->waiting, waiting)
         {
-            bool is_other = op->want != STC_CLOSE || why == STC_BY_CLOSE;
+            bool is_other = op->want != STC_CLOSE || closes_too;
 
             if ((!op->internal || op->want == STC_PREFETCH) && is_other &&
                 !stc_op_is_settled(op)) {
@@ -207,13 +259,37 @@ static void give_up_waiting(struct stc_cursor *c, enum stc_reason why)
     }
 }
 
+/* Who waited for it may have given up before, which cuts nothing: Z5. */
+void stc_cursor_cut_turn(struct stc_cursor *c)
+{
+    struct stc_op *op = NULL;
+
+    if (!c->in_lane)
+        return;
+    pthread_mutex_lock(&c->lock);
+    if (c->busy) {
+        op = cds_list_first_entry(&c->waiting, struct stc_op, waiting);
+        if (op->want == STC_CLOSE || !stc_op_is_settled(op))
+            op = NULL;
+        else
+            stc_op_ref(op);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (op == NULL)
+        return;
+    stc_op_cut(op);
+    stc_op_unref(op);
+}
+
 static void begin_close(struct stc_cursor *c)
 {
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     stc_buffer_empty(c);
     pthread_mutex_unlock(&c->lock);
-    give_up_waiting(c, STC_BY_CURSOR);
+    give_up_waiting(c, c->stream != NULL ? STC_BY_STREAM : STC_BY_CURSOR,
+                    false);
+    stc_cursor_cut_turn(c);
 }
 
 static void ask_open(struct stc_cursor *c, struct stc_op *op)
@@ -236,7 +312,7 @@ static void ask_open(struct stc_cursor *c, struct stc_op *op)
     }
     if (op->want == STC_CLOSE) {
         stc_stats_submitted(&client->stats);
-        stc_queue_admit_always(&client->queue);
+        stc_op_take_place(op);
     } else if (!stc_op_admit(op)) {
         return;
     }
@@ -270,7 +346,7 @@ stator_future_t *stc_cursor_ask(struct stc_cursor *c, enum stc_want want,
     struct stc_op *op;
 
     if (stc_client_is_inherited(c->client))
-        return stc_forked(verbs[want].name);
+        return stc_forked(verb_of(c, want)->name);
     op = stc_cursor_request(c, want);
     if (op == NULL)
         return stf_future_no_memory();
@@ -299,11 +375,24 @@ bool stc_cursor_take(struct stc_cursor *c, struct stf_slice *out)
     return here;
 }
 
+bool stc_cursor_resume_token(struct stc_cursor *c, bson_t *out)
+{
+    bool has_one;
+
+    if (stc_client_is_inherited(c->client))
+        return false;
+    pthread_mutex_lock(&c->lock);
+    has_one = stc_change_stream_token(c->stream, out);
+    pthread_mutex_unlock(&c->lock);
+    return has_one;
+}
+
 /* ---- ending ------------------------------------------------------ */
 
 void stc_cursor_give_up_waiting(struct stc_cursor *c)
 {
-    give_up_waiting(c, STC_BY_CLOSE);
+    give_up_waiting(c, STC_BY_CLOSE, true);
+    stc_cursor_cut_turn(c);
 }
 
 /* Look again whether it is over. */
@@ -334,12 +423,20 @@ void stc_cursor_shut(struct stc_cursor *c)
     bool leaked;
 
     pthread_mutex_lock(&c->lock);
-    leaked = stc_line_is_idle(c) && !c->left && !c->closed &&
-             c->server.connection != NULL;
+    leaked = !c->left && !c->closed &&
+             (stc_line_is_idle(c) ? c->server.connection != NULL
+                                  : c->in_lane && !c->was_named);
+    c->was_named = c->was_named || leaked;
     pthread_mutex_unlock(&c->lock);
     if (leaked) {
         stc_target_describe(c->target, c->verb->name, what, sizeof what);
-        stc_close_leaked(c->client, "cursor", what, c->made, c->site);
+        stc_close_leaked(c->client,
+                         c->stream != NULL ? "change stream" : "cursor", what,
+                         c->made, c->site);
+    }
+    if (c->in_lane) { /* what they wait for may never come */
+        give_up_waiting(c, STC_BY_CLOSE, false);
+        stc_cursor_cut_turn(c);
     }
     look(c);
 }

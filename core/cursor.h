@@ -18,7 +18,8 @@
  *     a lease, that any worker may use in its turn, or, when none was to be
  *     had, the connection of the worker `home`, which then runs whatever
  *     this cursor asks.  With a `lease` of the user's it is that one's, and
- *     requests go through that one's line instead of the queue.
+ *     requests go through that one's line instead of the queue.  In the lane
+ *     (watcher.h) `home` is a watcher, from the first trip on.
  * R5  When the cursor ends with a connection still set (closed, left by its
  *     handle, client closing), it asks for its own close; that request
  *     passes a full queue.
@@ -34,6 +35,7 @@
 #include "core/server_cursor.h"
 #include "futures/documents.h"
 
+struct stc_change_stream;
 struct stc_lease;
 struct stc_op;
 struct stc_session;
@@ -42,6 +44,7 @@ struct stc_worker;
 struct stc_batch { /* what is left of one server batch */
     struct cds_list_head node;
     struct stf_slice slice;
+    uint8_t *token; /* of a change stream: where its end is, as BSON; or NULL */
 };
 
 struct stc_cursor {
@@ -62,6 +65,8 @@ struct stc_cursor {
     struct stc_lease *lease;
     struct stc_session *session;
     bool prefetch;
+    bool in_lane; /* change streams and awaiting cursors: see watcher.h */
+    struct stc_change_stream *stream; /* or NULL */
     int64_t max_bytes;
     int64_t made;     /* when, likewise */
 
@@ -76,6 +81,13 @@ struct stc_cursor {
     bool ended;     /* no more will come: the last batch, or `failure` */
     bool has_failed;
     bool is_dry;    /* tailable, and this trip brought nothing */
+    bool is_open;   /* the server has answered the command that opens it */
+    bool awaits_open; /* who asks for that may wait behind others */
+    bool is_seated; /* in the lane */
+    /* Of the lane: what all who wait are refused with, during one look. */
+    stator_error_code_t refusal;
+    const char *refusal_note;
+    bool was_named; /* in the list of what leaked */
     struct cds_list_head batches;
     int64_t n_buffered; /* documents */
     int64_t n_bytes;    /* of these */
@@ -106,10 +118,18 @@ bool stc_cursor_withdraw(struct stc_op *op);
 /* A request's last reference has gone. */
 void stc_cursor_forget(struct stc_op *op);
 
+/* On the strand: has it a cursor there, or is one to be opened? */
+static inline bool stc_cursor_is_at_server(const struct stc_cursor *c)
+{
+    return c->server.connection != NULL && !c->server.is_lost;
+}
+
 /* The client closes: an idle cursor closes now, another one when its
  * requests are settled. */
 void stc_cursor_shut(struct stc_cursor *c);
 /* Give up all that waits. */
 void stc_cursor_give_up_waiting(struct stc_cursor *c);
+/* Nobody waits for its turn any more: end it.  (watcher.h) */
+void stc_cursor_cut_turn(struct stc_cursor *c);
 
 #endif /* STC_CURSOR_H */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/client.h"
+#include "core/cursor.h"
 #include "core/op.h"
 #include "core/session.h"
 #include "core/target.h"
@@ -123,7 +124,10 @@ static struct stc_connection *advance(struct stc_lease *lease)
     lease->current = op;
     op->queued_at = stf_now_ns();
     /* Within the lock, so that who withdraws it finds it there. */
-    stc_queue_push(&client->queue, op);
+    if (op->in_lane)
+        stc_queue_push_to(&client->queue, op->cursor->home, op);
+    else
+        stc_queue_push(&client->queue, op);
     return NULL;
 }
 

@@ -11,6 +11,7 @@
 void stc_line_join(struct stc_cursor *c, struct stc_op *op)
 {
     op->in_line = true;
+    c->awaits_open = c->awaits_open || op->want == STC_OPEN;
     cds_list_add_tail(&op->waiting, &c->waiting);
 }
 
@@ -37,7 +38,7 @@ static void close_if_over(struct stc_cursor *c)
     c->closer = NULL;
     stc_cursor_ref(c); /* R6 */
     op->cursor = c;
-    stc_queue_admit_always(&c->client->queue);
+    stc_op_take_place(op);
     op->has_place = true;
     op->submitted = stf_now_ns();
     stc_line_join(c, op);
@@ -83,6 +84,21 @@ static void serve_beside_prefetch(struct stc_cursor *c,
     }
 }
 
+/* Who asks whether it is open need not wait for an event, as those may who
+ * have asked before. */
+static void serve_openers(struct stc_cursor *c, struct stc_finish *out)
+{
+    struct stc_op *op, *next;
+
+    if (!c->awaits_open || !(c->is_open || c->ended || c->closed))
+        return;
+    c->awaits_open = false;
+    cds_list_for_each_entry_safe(op, next, &c->waiting, waiting)
+        if (op->want == STC_OPEN && !(c->busy && op == first_waiting(c)) &&
+            stc_serve(c, op))
+            leave_line(op, out);
+}
+
 bool stc_line_is_free(struct stc_cursor *c)
 {
     return stc_line_is_idle(c) ||
@@ -105,6 +121,16 @@ static void update_use(struct stc_cursor *c, struct stc_finish *out)
         c->is_tied = false;
 }
 
+/* No trip will be made any more. */
+static void leave_seat(struct stc_cursor *c, struct stc_finish *out)
+{
+    if (!c->is_seated || c->busy || !(c->ended || c->closed) ||
+        c->server.connection != NULL)
+        return;
+    c->is_seated = false;
+    out->seat = c->home;
+}
+
 void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
 {
     *out = (struct stc_finish){0};
@@ -120,16 +146,19 @@ void stc_line_advance(struct stc_cursor *c, struct stc_finish *out)
             leave_line(op, out);
         } else {
             if (!op->has_place) { /* a further trip of the same request */
-                stc_queue_admit_always(&c->client->queue);
+                stc_op_take_place(op);
                 op->has_place = true;
             }
+            op->is_urgent = op->want == STC_CLOSE || !stc_cursor_is_at_server(c);
             c->busy = true;
             out->next = op;
             out->home = c->home;
         }
     }
     serve_beside_prefetch(c, out);
+    serve_openers(c, out);
     out->prefetch = wants_prefetch(c);
+    leave_seat(c, out);
     if (c->lease != NULL)
         update_use(c, out);
 }
@@ -169,18 +198,44 @@ static void prefetch(struct stc_cursor *c)
     }
 }
 
+/* It needs a watcher, and gets none. */
+static void refuse_all(struct stc_cursor *c, stator_error_code_t code,
+                       const char *note)
+{
+    struct stc_finish out;
+
+    pthread_mutex_lock(&c->lock);
+    c->busy = false;
+    c->refusal = code;
+    c->refusal_note = note;
+    stc_line_advance(c, &out);
+    c->refusal = 0;
+    pthread_mutex_unlock(&c->lock);
+    stc_line_finish(c, &out);
+}
+
 static void queue_next(struct stc_cursor *c, struct stc_op *op,
                        struct stc_worker *home)
 {
     struct stc_queue *q = &c->client->queue;
 
+    if (c->in_lane && home == NULL) {
+        stator_error_code_t code;
+        const char *note;
+
+        if (!stc_lane_join(c, &code, &note)) {
+            refuse_all(c, code, note);
+            return;
+        }
+        home = c->home;
+    }
     stc_op_ref(op);
     stc_op_ref(op); /* the queue's */
     op->queued_at = stf_now_ns();
-    if (home != NULL)
-        stc_queue_push_to(q, home, op);
-    else if (c->lease != NULL)
+    if (c->lease != NULL) /* which knows the way to a watcher */
         stc_lease_enter(c->lease, op);
+    else if (home != NULL)
+        stc_queue_push_to(q, home, op);
     else
         stc_queue_push(q, op);
     /* It can have been given up before there was anything to withdraw. */
@@ -201,7 +256,7 @@ void stc_line_finish(struct stc_cursor *c, struct stc_finish *out)
         stator_future_t *f = stc_op_future(op);
 
         if (op->has_place)
-            stc_queue_discharge(&c->client->queue);
+            stc_op_leave_place(op);
         if (op->claimed_here) /* else given up, and finished by that */
             stf_finish(f, (stator_future_state_t)(
                               stf_state_word(&f->state) & STF_FINAL_MASK));
@@ -213,6 +268,8 @@ void stc_line_finish(struct stc_cursor *c, struct stc_finish *out)
         stc_lease_disuse(c->lease);
     if (out->unties)
         stc_cursor_untie(c);
+    if (out->seat != NULL)
+        stc_lane_leave(c->client, out->seat);
     stc_cursor_unref(c);
 }
 
@@ -243,7 +300,7 @@ bool stc_cursor_withdraw(struct stc_op *op)
     if (!withdrawn)
         return false;
     if (had_place)
-        stc_queue_discharge(q);
+        stc_op_leave_place(op);
     stc_line_finish(c, &out);
     stc_op_unref(op); /* the line's */
     return true;

@@ -13,6 +13,7 @@ struct stc_finish { /* what is to be done when the lock has been dropped */
     struct stc_worker *home;
     bool leaves; /* the user's lease is used no more at present */
     bool unties; /* nor ever again */
+    struct stc_worker *seat; /* likewise the lane's */
     bool prefetch;
 };
 

@@ -32,6 +32,8 @@ static struct at_work look_at_work(struct stc_queue *q)
         look_at_list(&q->listed[i], now, &found);
     cds_list_for_each_entry(w, &q->workers, node)
     {
+        if (w->is_watcher)
+            continue;
         look_at_list(&w->inbox, now, &found);
         if (w->op == NULL)
             continue;
@@ -64,7 +66,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
 {
     struct at_work work;
     struct stc_config config;
-    int64_t n_sessions;
+    int64_t n_sessions, n_watching;
 
     bson_init(out);
     if (stc_client_is_inherited(client))
@@ -73,6 +75,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     pthread_mutex_lock(&client->lock);
     config = client->config;
     n_sessions = client->ties.n[STC_SESSION];
+    n_watching = client->lane.n_watchers;
     pthread_mutex_unlock(&client->lock);
 
     BSON_APPEND_UTF8(out, "name", config.name);
@@ -90,6 +93,10 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     BSON_APPEND_INT64(out, "sessions", n_sessions);
     BSON_APPEND_INT64(out, "parked", stc_pool_count_parked(&client->pool));
     BSON_APPEND_INT64(out, "sharing", atomic_load(&client->sharing));
+    BSON_APPEND_INT64(out, "watching", n_watching);
+    BSON_APPEND_INT64(out, "streams", atomic_load(&client->lane.streams));
+    BSON_APPEND_INT64(out, "turns", atomic_load(&client->lane.turns));
+    BSON_APPEND_INT64(out, "resumes", atomic_load(&client->lane.resumes));
     BSON_APPEND_INT64(out, "connections", atomic_load(&client->pool.out));
     BSON_APPEND_BOOL(out, "closing", atomic_load(&client->closing));
     append_transport(client, out);

@@ -95,7 +95,9 @@ bool stc_op_admit(struct stc_op *op)
         stc_queue_admit_always(&client->queue);
         return true;
     }
-    switch (stc_queue_admit(&client->queue, op->deadline.at)) {
+    switch (op->in_lane
+                ? stc_queue_admit_to_lane(&client->queue)
+                : stc_queue_admit(&client->queue, op->deadline.at)) {
     case STC_ADMITTED:
         return true;
     case STC_FULL:
@@ -113,6 +115,22 @@ bool stc_op_admit(struct stc_op *op)
         break;
     }
     return false;
+}
+
+void stc_op_take_place(struct stc_op *op)
+{
+    if (op->in_lane)
+        stc_queue_admit_to_lane_always(&op->client->queue);
+    else
+        stc_queue_admit_always(&op->client->queue);
+}
+
+void stc_op_leave_place(struct stc_op *op)
+{
+    if (op->in_lane)
+        stc_queue_discharge_from_lane(&op->client->queue);
+    else
+        stc_queue_discharge(&op->client->queue);
 }
 
 void stc_op_refuse(struct stc_op *op)
@@ -166,9 +184,7 @@ bool stc_op_withdraw(struct stc_op *op)
     return true;
 }
 
-/* Of an operation that is claimed, and in a worker's hands.  True: the server
- * can not have seen it. */
-static bool cut(struct stc_op *op)
+bool stc_op_cut(struct stc_op *op)
 {
     struct stc_transport *t;
     bool is_users =
@@ -182,6 +198,13 @@ static bool cut(struct stc_op *op)
     if (t != NULL)
         return !stc_transport_cut(t, op);
     return STF_LOAD(&op->unsent, relaxed) != 0; /* the driver has returned */
+}
+
+/* Z5: who waits in the lane gives up, the turn goes on. */
+static bool is_cut_by(const struct stc_op *op, enum stc_reason why)
+{
+    return !op->in_lane || (why != STC_BY_USER && why != STC_BY_DEADLINE) ||
+           stf_phase(&op->promise.future) < STATOR_PHASE_SENT;
 }
 
 /* By a worker that has gone on to the driver. */
@@ -224,6 +247,9 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
         [STC_BY_CURSOR] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
                            "the cursor was closed before it was sent",
                            "the cursor was closed while it was running"},
+        [STC_BY_STREAM] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
+                           "the change stream was closed before it was sent",
+                           "the change stream was closed while it waited"},
         [STC_BY_CLOSE] = {STATOR_FUTURE_CANCELLED, STATOR_ERROR_CANCELLED,
                           "the client was closed before it was sent",
                           "the client was closed while it was running"},
@@ -234,7 +260,7 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
     if (!stf_claim(f, ends[why].final))
         return false;
     was_queued = op->is_request ? stc_cursor_withdraw(op) : stc_op_withdraw(op);
-    not_sent = was_queued || cut(op);
+    not_sent = was_queued || (is_cut_by(op, why) && stc_op_cut(op));
     f->code = (uint8_t)ends[why].code;
     f->note = not_sent ? ends[why].not_sent : ends[why].maybe_sent;
     f->outcome = not_sent ? STATOR_NOT_SENT : STATOR_MAYBE_SENT;

@@ -48,6 +48,8 @@ struct stc_op {
     bool is_parked;             /* waits for one, under the pool's lock */
     bool on_lease;              /* waits in its line, under its lock */
     bool waits_by_uri;          /* its deadline is waitQueueTimeoutMS */
+    bool in_lane;               /* of a cursor that is: see watcher.h */
+    bool is_urgent;             /* there: not a turn */
     /* Of a request, under its cursor's lock: */
     bool has_place;    /* admitted, and not yet taken */
     bool in_line;      /* in `waiting` */
@@ -134,9 +136,17 @@ enum stc_reason {
     STC_BY_USER,
     STC_BY_DEADLINE,
     STC_BY_CURSOR, /* it is closed */
+    STC_BY_STREAM, /* likewise, and it is a change stream */
     STC_BY_CLOSE   /* the client is */
 };
 
+/* A place for a further trip, and one given back: in the queue or the lane. */
+void stc_op_take_place(struct stc_op *op);
+void stc_op_leave_place(struct stc_op *op);
+
+/* Of one that is claimed: cut what it is at, if it is at the server.  True:
+ * that can not have seen it. */
+bool stc_op_cut(struct stc_op *op);
 /* Withdraw or abandon, and settle.  Answers whether it did. */
 bool stc_op_give_up(struct stc_op *op, enum stc_reason why);
 

@@ -53,6 +53,12 @@ static void wake_all(struct stc_queue *q)
     stf_futex_wake(&q->inbox_word, INT_MAX);
 }
 
+static void wake_watcher(struct stc_worker *w)
+{
+    atomic_fetch_add(&w->word, 1);
+    stf_futex_wake(&w->word, 1);
+}
+
 /* ---- in ---------------------------------------------------------- */
 
 void stc_queue_push(struct stc_queue *q, struct stc_op *op)
@@ -66,11 +72,18 @@ void stc_queue_push(struct stc_queue *q, struct stc_op *op)
 void stc_queue_push_to(struct stc_queue *q, struct stc_worker *worker,
                        struct stc_op *op)
 {
+    bool is_watcher = worker->is_watcher; /* another one can be gone soon */
+
     pthread_mutex_lock(&q->lock);
     stc_op_move(op, STC_LISTED);
-    cds_list_add_tail(&op->listed, &worker->inbox);
+    cds_list_add_tail(&op->listed, is_watcher && op->is_urgent
+                                       ? &worker->urgent
+                                       : &worker->inbox);
     pthread_mutex_unlock(&q->lock);
-    wake_all(q); /* they share one word, and only one of them will do */
+    if (is_watcher)
+        wake_watcher(worker);
+    else
+        wake_all(q); /* they share one word, and only one of them will do */
 }
 
 /* Under lock, after sorting. */
@@ -200,7 +213,40 @@ static struct look look(struct stc_queue *q, struct stc_worker *w)
     return seen;
 }
 
-struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
+/* A watcher's.  (Q7) */
+static struct stc_op *take_own(struct stc_queue *q, struct stc_worker *w)
+{
+    struct stc_op *op, *finished;
+    bool ends;
+
+    for (;;) {
+        uint32_t word = atomic_load(&w->word);
+
+        pthread_mutex_lock(&q->lock);
+        finished = w->op;
+        op = first_of(&w->urgent);
+        if (op == NULL)
+            op = first_of(&w->inbox);
+        if (op != NULL) {
+            cds_list_del(&op->listed);
+            stc_op_move(op, STC_OUTSIDE);
+        }
+        ends = op == NULL && q->stopped;
+        w->op = op;
+        w->ending = ends;
+        pthread_mutex_unlock(&q->lock);
+        if (finished != NULL)
+            stc_op_unref(finished);
+        if (op != NULL || ends)
+            break;
+        stf_futex_wait(&w->word, word, STF_NO_DEADLINE);
+    }
+    if (op != NULL)
+        stc_queue_discharge_from_lane(q);
+    return op;
+}
+
+static struct stc_op *take_any(struct stc_queue *q, struct stc_worker *w)
 {
     bool is_idle = false;
     uint32_t word = 0;
@@ -251,6 +297,25 @@ struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
     if (seen.op != NULL)
         stc_queue_discharge(q);
     return seen.op;
+}
+
+struct stc_op *stc_queue_take(struct stc_queue *q, struct stc_worker *w)
+{
+    return w->is_watcher ? take_own(q, w) : take_any(q, w);
+}
+
+size_t stc_queue_count_inbox(struct stc_queue *q, struct stc_worker *w,
+                             size_t most)
+{
+    struct cds_list_head *at;
+    size_t n = 0;
+
+    pthread_mutex_lock(&q->lock);
+    cds_list_for_each(at, &w->inbox)
+        if (n++ == most)
+            break;
+    pthread_mutex_unlock(&q->lock);
+    return n;
 }
 
 bool stc_queue_withdraw(struct stc_queue *q, struct stc_op *op)
@@ -305,6 +370,8 @@ struct stc_op *stc_queue_any(struct stc_queue *q)
     {
         if (op == NULL)
             op = first_of_users(&w->inbox);
+        if (op == NULL)
+            op = first_of_users(&w->urgent);
         if (op == NULL && w->op != NULL && !w->op->internal &&
             !stc_op_is_settled(w->op))
             op = w->op;
@@ -337,8 +404,13 @@ void stc_queue_forget_loose(struct stc_queue *q, struct stc_op *op)
 
 void stc_queue_stop(struct stc_queue *q)
 {
+    struct stc_worker *w;
+
     pthread_mutex_lock(&q->lock);
     q->stopped = true;
+    cds_list_for_each_entry(w, &q->workers, node)
+        if (w->is_watcher)
+            wake_watcher(w);
     pthread_mutex_unlock(&q->lock);
     wake_all(q);
 }

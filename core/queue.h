@@ -10,7 +10,8 @@
  *     admitted has a place, wherever it waits (a cursor's requests wait on
  *     the cursor).  It is never above `limit`, but for what passes a full
  *     queue: closing a cursor, aborting a transaction, and the further trips
- *     of a request.
+ *     of a request.  `waiting` is the same for requests of the lane
+ *     (watcher.h), which take no place from others.
  * Q2  `where` of an operation, the lists, `loose` and `taken` of the workers
  *     change under `lock` only.
  * Q3  While an operation is in here, the queue holds a reference on its
@@ -22,7 +23,9 @@
  * Q5  One worker is woken at a time, and wakes the next if more is left.
  * Q6  A retiring worker that still has cursors on its connection takes from
  *     its inbox only.  It sleeps apart, so that it never gets a wake-up that
- *     another one could have used. */
+ *     another one could have used.
+ * Q7  A watcher takes from `urgent`, then from its inbox, and nothing else.
+ *     It sleeps on a word of its own, which it has read before it looks. */
 #ifndef STC_QUEUE_H
 #define STC_QUEUE_H
 
@@ -49,6 +52,7 @@ struct stc_queue {
     struct stf_handover intake;
     struct stf_handover arriving; /* the consumer's side, under lock */
     atomic_llong queued;
+    atomic_llong waiting; /* in the lane */
     int64_t limit;
     bool policy_block;
     atomic_bool closed; /* admits no more */
@@ -87,6 +91,10 @@ enum stc_admission stc_queue_admit(struct stc_queue *q, int64_t deadline);
 void stc_queue_admit_always(struct stc_queue *q);
 /* Give a place back unused. */
 void stc_queue_discharge(struct stc_queue *q);
+/* The same three in the lane, where nobody blocks. */
+enum stc_admission stc_queue_admit_to_lane(struct stc_queue *q);
+void stc_queue_admit_to_lane_always(struct stc_queue *q);
+void stc_queue_discharge_from_lane(struct stc_queue *q);
 
 /* `op` has been admitted.  Wait-free, but for waking a worker. */
 void stc_queue_push(struct stc_queue *q, struct stc_op *op);
@@ -107,6 +115,9 @@ struct stc_op *stc_queue_any(struct stc_queue *q);
 struct stc_op *stc_queue_take(struct stc_queue *q,
                               struct stc_worker *worker);
 void stc_queue_wake_all(struct stc_queue *q);
+/* How many wait in an inbox; counts up to `most`. */
+size_t stc_queue_count_inbox(struct stc_queue *q, struct stc_worker *worker,
+                             size_t most);
 /* From the intake into the lists.  Under lock.  False: a push is half done. */
 bool stc_queue_sort(struct stc_queue *q);
 

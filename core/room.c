@@ -121,20 +121,20 @@ static void freed(struct stc_queue *q)
         q->freed(q->owner);
 }
 
-static bool take_place(struct stc_queue *q)
+static bool take_place(atomic_llong *places, int64_t limit)
 {
-    long long n = atomic_load(&q->queued);
+    long long n = atomic_load(places);
 
     do {
-        if (n >= q->limit)
+        if (n >= limit)
             return false;
-    } while (!atomic_compare_exchange_weak(&q->queued, &n, n + 1));
+    } while (!atomic_compare_exchange_weak(places, &n, n + 1));
     return true;
 }
 
 static enum stc_admission try_admit(struct stc_queue *q)
 {
-    bool placed = take_place(q);
+    bool placed = take_place(&q->queued, q->limit);
 
     /* Counted first, `closed` looked at after: who shuts the queue looks at
      * the count after it has set `closed`. */
@@ -182,6 +182,29 @@ void stc_queue_discharge(struct stc_queue *q)
 {
     atomic_fetch_sub(&q->queued, 1);
     freed(q);
+}
+
+enum stc_admission stc_queue_admit_to_lane(struct stc_queue *q)
+{
+    bool placed = take_place(&q->waiting, q->limit);
+
+    if (!atomic_load(&q->closed)) /* as try_admit */
+        return placed ? STC_ADMITTED : STC_FULL;
+    if (placed)
+        stc_queue_discharge_from_lane(q);
+    return STC_SHUT;
+}
+
+void stc_queue_admit_to_lane_always(struct stc_queue *q)
+{
+    atomic_fetch_add(&q->waiting, 1);
+}
+
+void stc_queue_discharge_from_lane(struct stc_queue *q)
+{
+    atomic_fetch_sub(&q->waiting, 1);
+    if (atomic_load(&q->closed))
+        q->freed(q->owner);
 }
 
 void stc_queue_shut(struct stc_queue *q)

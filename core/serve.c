@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "core/change_stream.h"
+#include "core/client.h"
 #include "core/op.h"
 
 /* ---- the buffer -------------------------------------------------- */
@@ -25,6 +27,7 @@ void stc_buffer_empty(struct stc_cursor *c)
     cds_list_for_each_entry_safe(b, next, &c->batches, node)
     {
         stf_documents_unref(b->slice.documents);
+        free(b->token);
         free(b);
     }
     CDS_INIT_LIST_HEAD(&c->batches);
@@ -48,9 +51,14 @@ static void take_slice(struct stc_cursor *c, struct stc_batch *b, size_t n,
     for (i = 0; i < n; i++)
         c->n_bytes -= b->slice.documents->at[b->slice.first + i].len;
     c->n_buffered -= (int64_t)n;
+    if (c->stream != NULL)
+        stc_change_stream_hand_out(
+            c->stream, &b->slice.documents->at[b->slice.first + n - 1],
+            n == b->slice.n ? b->token : NULL);
     if (n == b->slice.n) {
         cds_list_del(&b->node);
         c->n_batches--;
+        free(b->token);
         free(b); /* its reference went with the slice */
         return;
     }
@@ -193,7 +201,9 @@ static void serve_end(struct stc_cursor *c, struct stc_op *op)
     stator_future_t *f = stc_op_future(op);
 
     if (c->closed) {
-        fail_with(op, STATOR_ERROR_CLOSED, "the cursor is closed");
+        fail_with(op, STATOR_ERROR_CLOSED,
+                  c->stream != NULL ? "the change stream is closed"
+                                    : "the cursor is closed");
     } else if (c->has_failed) {
         if (claim(op, STATOR_FUTURE_FAILED)) {
             f->alias = stator_future_ref(c->failure);
@@ -204,17 +214,46 @@ static void serve_end(struct stc_cursor *c, struct stc_op *op)
     }
 }
 
+/* In the lane a client that closes waits for nothing. */
+static bool is_shut(const struct stc_cursor *c, const struct stc_op *op)
+{
+    return c->in_lane && op->want != STC_CLOSE && c->n_buffered == 0 &&
+           !c->closed && atomic_load(&c->client->closing);
+}
+
 bool stc_serve(struct stc_cursor *c, struct stc_op *op)
 {
-    bool ends = c->ended || c->closed || c->is_dry;
+    bool ends = c->ended || c->closed || (c->is_dry && !c->in_lane);
     bool is_full = op->max > 0 && c->n_buffered >= op->max;
 
     if (stc_op_is_settled(op))
         return true;
+    if (c->refusal != 0) {
+        fail_with(op, c->refusal, c->refusal_note);
+        return true;
+    }
+    if (is_shut(c, op)) {
+        fail_with(op, STATOR_ERROR_CLOSED, c->client->note_closed);
+        return true;
+    }
     switch ((enum stc_want)op->want) {
     case STC_NEXT:
         if (c->n_buffered > 0)
             serve_next(c, op);
+        else if (ends)
+            serve_end(c, op);
+        break;
+    case STC_TRY:
+        if (c->n_buffered > 0)
+            serve_next(c, op);
+        else if (ends)
+            serve_end(c, op);
+        else if (c->is_dry)
+            serve_nothing(op);
+        break;
+    case STC_OPEN:
+        if (c->is_open && !c->closed)
+            serve_nothing(op);
         else if (ends)
             serve_end(c, op);
         break;

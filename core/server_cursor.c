@@ -39,6 +39,10 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
         s->session = call->session->driver;
         return;
     }
+    if (s->session != NULL) { /* it is opened again */
+        mongoc_client_session_append(s->session, opts, &error);
+        return;
+    }
     if (bson_has_field(opts, "sessionId"))
         return;
     how = mongoc_session_opts_new();
@@ -58,7 +62,7 @@ static enum manner manner_of(const struct stc_call *call,
 {
     if (verb == &stc_verb_aggregate)
         return stc_pipeline_writes(&call->arguments[0]) ? WRITES : READS;
-    return verb == &stc_verb_find ? READS : LISTS;
+    return verb == &stc_verb_find || verb == &stc_verb_watch ? READS : LISTS;
 }
 
 /* Since 5.0 (wire version 13) a secondary takes $out and $merge, and the
@@ -118,6 +122,24 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
     mongoc_server_description_destroy(server);
     BSON_APPEND_INT32(opts, "serverId", (int32_t)s->server_id);
     return true;
+}
+
+/* A change stream's errors are judged by it. */
+static void note_wire_version(struct stc_server_cursor *s,
+                              mongoc_client_t *client)
+{
+    mongoc_server_description_t *server =
+        mongoc_client_get_server_description(client, s->server_id);
+    bson_iter_t i;
+
+    s->wire_version = 0;
+    if (server == NULL)
+        return;
+    if (bson_iter_init_find(
+            &i, mongoc_server_description_hello_response(server),
+            "maxWireVersion"))
+        s->wire_version = (int)bson_iter_as_int64(&i);
+    mongoc_server_description_destroy(server);
 }
 
 static bool keep_for_more(struct stc_server_cursor *s, const bson_t *opts,
@@ -283,6 +305,8 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
              choose_server(s, call, &manner, &opts);
     if (ok)
         begin_session(s, call, &opts);
+    if (ok && verb == &stc_verb_watch)
+        note_wire_version(s, call->client);
     if (ok) {
         bson_destroy(&reply);
         ok = run_first(call, manner, db, &command, &opts, &reply);
@@ -336,7 +360,7 @@ static bool run(struct stc_server_cursor *s, mongoc_client_t *client,
 }
 
 bool stc_server_cursor_more(struct stc_server_cursor *s,
-                            mongoc_client_t *client,
+                            mongoc_client_t *client, int64_t turn_ms,
                             struct stf_result *result,
                             struct stf_documents **documents)
 {
@@ -350,8 +374,10 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
     BSON_APPEND_UTF8(&command, "collection", name);
     if (s->batch_size > 0)
         BSON_APPEND_INT64(&command, "batchSize", s->batch_size);
-    if (s->max_await_time_ms > 0)
-        BSON_APPEND_INT64(&command, "maxTimeMS", s->max_await_time_ms);
+    if (turn_ms == 0)
+        turn_ms = s->max_await_time_ms;
+    if (turn_ms > 0)
+        BSON_APPEND_INT64(&command, "maxTimeMS", turn_ms);
     if (s->comment != NULL) {
         uint32_t length;
         bson_t comment;
@@ -390,6 +416,18 @@ void stc_server_cursor_kill(struct stc_server_cursor *s,
     bson_destroy(&command);
 }
 
+void stc_server_cursor_lose(struct stc_server_cursor *s,
+                            mongoc_client_t *client, bool kills)
+{
+    if (kills)
+        stc_server_cursor_kill(s, client);
+    free(s->comment);
+    s->comment = NULL;
+    s->ns[0] = '\0';
+    s->id = 0;
+    s->is_lost = true;
+}
+
 void stc_server_cursor_end(struct stc_server_cursor *s)
 {
     if (s->session != NULL && !s->is_users)
@@ -399,4 +437,5 @@ void stc_server_cursor_end(struct stc_server_cursor *s)
     s->ns[0] = '\0';
     s->comment = NULL;
     s->id = 0;
+    s->is_lost = false;
 }

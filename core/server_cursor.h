@@ -19,6 +19,8 @@ struct stc_server_cursor {
     uint32_t server_id;
     bool has_answered; /* the server, to the command sent last */
     bool is_orphan;    /* it has the cursor, but its reply can not be used */
+    bool is_lost; /* it has none: to be opened again, in the same session */
+    int wire_version; /* its, of a change stream's */
     bool tailable;
     int64_t batch_size;        /* 0: the server's */
     int64_t max_await_time_ms; /* 0: none */
@@ -34,13 +36,18 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
                             struct stc_call *call,
                             const struct stc_verb *verb,
                             struct stf_documents **documents);
+/* `turn_ms`: how long the server may wait for documents; 0: not at all. */
 bool stc_server_cursor_more(struct stc_server_cursor *s,
-                            mongoc_client_t *client,
+                            mongoc_client_t *client, int64_t turn_ms,
                             struct stf_result *result,
                             struct stf_documents **documents);
 /* Tell the server that nobody wants the rest.  Its answer is of no use. */
 void stc_server_cursor_kill(struct stc_server_cursor *s,
                             mongoc_client_t *client);
+/* It is lost: forget all of it but the session.  `kills`: the server answers,
+ * and may still have it. */
+void stc_server_cursor_lose(struct stc_server_cursor *s,
+                            mongoc_client_t *client, bool kills);
 /* Forget the session, and what only an open cursor needs. */
 void stc_server_cursor_end(struct stc_server_cursor *s);
 

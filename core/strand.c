@@ -6,11 +6,14 @@
  *                            borrowed from the lease that it was opened on
  *   more -- the last ------> let go
  *   close -----------------> kill, let go
+ *   a change stream's failure ─> lost, to be opened again by the next trip
  *
  * Runs while the cursor is busy, so on one thread at a time (R2). */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/call.h"
+#include "core/change_stream.h"
 #include "core/client.h"
 #include "core/line.h"
 #include "core/op.h"
@@ -28,10 +31,10 @@ static void keep(struct stc_worker *w, struct stc_cursor *c)
     struct stc_connection *spare = NULL;
 
     c->server.connection = w->connection;
-    if (c->lease != NULL) { /* lent, and used by nobody else in our turn */
+    if (c->lease != NULL) /* lent, and used by nobody else in our turn */
         c->server.connection = c->lease->connection;
+    if (c->lease != NULL || c->in_lane)
         return;
-    }
     if (w->n_sharing == 0) /* what others share is not to be lent */
         spare = stc_pool_take_spare(&c->client->pool);
     if (spare != NULL) {
@@ -50,6 +53,9 @@ static void let_go(struct stc_worker *w, struct stc_cursor *c)
     stc_server_cursor_end(&c->server);
     if (connection == NULL)
         return;
+    c->server.connection = NULL;
+    if (c->in_lane)
+        return;
     if (c->home != NULL) {
         w->n_sharing--;
         atomic_fetch_sub(&c->client->sharing, 1);
@@ -57,7 +63,6 @@ static void let_go(struct stc_worker *w, struct stc_cursor *c)
         stc_pool_give_back(&c->client->pool, connection, true);
         stc_lease_serve_parked(c->client);
     }
-    c->server.connection = NULL;
     c->home = NULL;
 }
 
@@ -66,7 +71,7 @@ static void let_go(struct stc_worker *w, struct stc_cursor *c)
 /* All that is needed once the driver has been called. */
 static struct stc_batch *make_room(struct stc_cursor *c)
 {
-    struct stc_batch *batch = malloc(sizeof *batch);
+    struct stc_batch *batch = calloc(1, sizeof *batch);
 
     if (c->failure == NULL)
         c->failure = stf_future_new_plain(c->verb->name);
@@ -94,7 +99,8 @@ static stator_outcome_t outcome_of(const struct stc_cursor *c,
                : stc_outcome(call, ok, &connection->transport);
 }
 
-static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
+static bool open_or_more(struct stc_worker *w, struct stc_cursor *c,
+                         struct stc_op *op,
                          struct stc_connection *connection,
                          struct stf_documents **documents,
                          stator_outcome_t *outcome)
@@ -103,17 +109,19 @@ static bool open_or_more(struct stc_cursor *c, struct stc_op *op,
     struct stc_views views;
     bool ok;
 
-    if (c->server.connection != NULL) {
+    if (stc_cursor_is_at_server(c)) {
         if (c->session != NULL && c->session->driver != NULL)
             stc_session_before(c->session);
         views.call = (struct stc_call){.result = room, .n_arguments = 1};
-        ok = stc_server_cursor_more(&c->server, connection->client, room,
-                                    documents);
+        ok = stc_server_cursor_more(&c->server, connection->client,
+                                    c->in_lane ? stc_lane_turn_ms(w, c) : 0,
+                                    room, documents);
         *outcome = outcome_of(c, connection, &views.call, ok);
         return ok;
     }
     ok = stc_views_open(&views, connection, c->target, c->bytes,
                         c->n_documents, op->deadline.at, c->session, room);
+    views.call.stream = c->stream;
     if (ok)
         ok = stc_server_cursor_open(&c->server, &views.call, c->verb,
                                     documents);
@@ -142,6 +150,9 @@ static struct stc_connection *connection_for(struct stc_worker *w,
 struct trip {
     bool made; /* false: the request was given up before anything was sent */
     bool ok;
+    bool is_turn; /* a getMore, that has waited */
+    bool is_lost; /* not ok, and the next one opens it again */
+    size_t n;     /* of the documents, to be handed out */
     stator_outcome_t outcome;
     struct stf_documents *documents;
 };
@@ -161,6 +172,52 @@ static void after_cut(struct stc_cursor *c, struct stc_connection *connection,
     if (c->session == NULL) /* a user's has more than this in it */
         stc_pool_stop_server(&c->client->pool, connection);
     c->server.is_orphan = c->server.id != 0;
+}
+
+/* By the server, or with the network; what was cut is not to go on. */
+static bool resumes(struct stc_cursor *c, bool was_cut)
+{
+    return c->stream != NULL && !was_cut && stc_cursor_is_at_server(c) &&
+           !atomic_load(&c->client->closing) &&
+           stc_change_stream_may_resume(&c->server, c->failure_room);
+}
+
+/* Did the server say so itself?  Then it is there, and may be told. */
+static bool was_answered(const struct stc_cursor *c)
+{
+    const struct stf_result *room = c->failure_room;
+
+    return room->has_reply && !bson_empty(&room->reply);
+}
+
+/* Its session stays, as with the driver. */
+static void lose_place(struct stc_cursor *c)
+{
+    stc_server_cursor_lose(&c->server, c->server.connection->client,
+                           was_answered(c));
+    c->stream->is_resumed = true;
+    atomic_fetch_add(&c->client->lane.resumes, 1);
+    stf_result_free(c->failure_room); /* the next trip makes another */
+    c->failure_room = NULL;
+}
+
+/* Documents have come.  False: some of them can not be handed out. */
+static bool receive(struct stc_cursor *c, struct trip *t)
+{
+    t->n = t->documents->n;
+    if (c->stream != NULL)
+        t->n = stc_change_stream_receive(c->stream, &c->server, t->documents,
+                                         &c->failure_room->error);
+    return t->n == t->documents->n;
+}
+
+/* Nothing more is to be had of the server. */
+static void leave_server(struct stc_worker *w, struct stc_cursor *c,
+                         struct stc_connection *connection)
+{
+    if (c->server.is_orphan && !stc_close_is_quick(c->client))
+        stc_server_cursor_kill(&c->server, connection->client);
+    let_go(w, c);
 }
 
 static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
@@ -188,7 +245,8 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
         t.made = false;
         return t;
     }
-    t.ok = open_or_more(c, op, connection, &t.documents, &t.outcome);
+    t.is_turn = c->in_lane && stc_cursor_is_at_server(c);
+    t.ok = open_or_more(w, c, op, connection, &t.documents, &t.outcome);
     if (!t.ok)
         stc_pool_explain(&c->client->pool, connection,
                          &c->failure_room->error);
@@ -198,25 +256,69 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     stc_histogram_add(&stats->sent, stf_now_ns() - sent);
     if (was_cut && !t.ok)
         after_cut(c, connection, t.outcome);
-    if (t.ok && c->server.id != 0) {
+    t.is_lost = !t.ok && resumes(c, was_cut);
+    if (t.ok)
+        t.ok = receive(c, &t);
+    if (!t.ok && c->in_lane && c->server.id != 0 &&
+        (was_cut || t.documents != NULL || was_answered(c)))
+        c->server.is_orphan = true; /* it is not to stay there */
+    if (t.is_lost) {
+        lose_place(c);
+    } else if (t.ok && c->server.id != 0) {
+        c->server.is_lost = false;
         if (c->server.connection == NULL)
             keep(w, c);
     } else {
-        if (c->server.is_orphan)
-            stc_server_cursor_kill(&c->server, connection->client);
-        let_go(w, c);
+        leave_server(w, c, connection);
     }
     return t;
+}
+
+/* Under lock.  Where a change stream is at the end of what came. */
+static void note_end(struct stc_cursor *c, const struct trip *t,
+                     struct stc_batch *batch)
+{
+    bson_t end;
+
+    if (c->stream == NULL || !t->ok ||
+        !stc_change_stream_end_of(t->documents, &end))
+        return;
+    if (t->n == 0 && c->n_buffered == 0) {
+        stc_change_stream_skip(c->stream, &end);
+    } else if (t->n > 0) {
+        batch->token = malloc(end.len); /* else the last event's will do */
+        if (batch->token != NULL)
+            memcpy(batch->token, bson_get_data(&end), end.len);
+    }
+}
+
+/* Under lock. */
+static void keep_documents(struct stc_cursor *c, const struct trip *t,
+                           struct stc_batch *batch)
+{
+    note_end(c, t, batch);
+    batch->slice =
+        (struct stf_slice){.documents = t->documents, .n = t->n};
+    if (t->n > 0 && !c->closed) {
+        stc_buffer_add(c, batch);
+        return;
+    }
+    stf_documents_unref(t->documents);
+    free(batch->token);
+    free(batch);
 }
 
 /* Under lock. */
 static void bring_home(struct stc_cursor *c, const struct trip *t,
                        struct stc_batch *batch)
 {
-    if (!t->made) {
+    if (t->documents != NULL)
+        keep_documents(c, t, batch);
+    else
         free(batch);
-    } else if (!t->ok) {
-        free(batch);
+    if (!t->made || t->is_lost)
+        return;
+    if (!t->ok) {
         c->failure_room->has_error = true;
         stf_enter_phase(c->failure, stc_phase(t->outcome));
         /* Nobody can be attached to it yet, so nobody is called. */
@@ -225,17 +327,11 @@ static void bring_home(struct stc_cursor *c, const struct trip *t,
         c->failure_room = NULL;
         c->ended = c->has_failed = true;
     } else {
+        c->is_open = true;
         c->ended = c->server.connection == NULL;
         /* As the driver's cursor does: the end, for now. */
-        c->is_dry = c->server.tailable && t->documents->n == 0;
-        batch->slice = (struct stf_slice){.documents = t->documents,
-                                          .n = t->documents->n};
-        if (t->documents->n > 0 && !c->closed) {
-            stc_buffer_add(c, batch);
-        } else {
-            stf_documents_unref(t->documents);
-            free(batch);
-        }
+        c->is_dry = t->n == 0 &&
+                    (c->in_lane ? t->is_turn : c->server.tailable);
     }
 }
 

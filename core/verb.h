@@ -12,6 +12,8 @@
 #include "core/core.h"
 #include "futures/result.h"
 
+struct stc_change_stream;
+
 struct stc_call {
     mongoc_client_t *client;         /* the worker's */
     mongoc_collection_t *collection; /* with the target's options; or NULL */
@@ -27,6 +29,7 @@ struct stc_call {
     int32_t max_time_ms; /* what is left of timeoutMS, 0: no limit */
     struct stf_result *result; /* reply, document, count; error when false */
     struct stc_session *session; /* that it runs in, or NULL */
+    const struct stc_change_stream *stream; /* what is opened, or NULL */
     bool in_transaction;         /* which sets concerns and preference */
     bool unacknowledged;       /* out: sent, and no answer will come */
 };

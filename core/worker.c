@@ -38,7 +38,8 @@ struct stc_connection *stc_worker_connection(struct stc_worker *w,
     char number[12];
 
     if (w->connection == NULL) {
-        snprintf(number, sizeof number, "%u", w->number);
+        snprintf(number, sizeof number, "%s%u", w->is_watcher ? "w" : "",
+                 w->number);
         name_thread(w, "driver");
         w->connection = stc_pool_take(&w->client->pool, error);
         name_thread(w, number);
@@ -278,23 +279,22 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-int stc_worker_start(stator_client_t *client)
+static int start(stator_client_t *client, struct stc_worker *w,
+                 const char *role)
 {
-    struct stc_worker *w = calloc(1, sizeof *w);
     char name[16];
     int failed;
 
-    if (w == NULL)
-        return ENOMEM;
     w->client = client;
     CDS_INIT_LIST_HEAD(&w->inbox);
+    CDS_INIT_LIST_HEAD(&w->urgent);
     pthread_mutex_lock(&client->queue.lock);
     cds_list_add_tail(&w->node, &client->queue.workers);
     pthread_mutex_unlock(&client->queue.lock);
     atomic_fetch_add(&client->n_running, 1);
     client->n_threads++;
-    w->number = client->n_started++;
-    snprintf(name, sizeof name, "%.8s/%u", client->config.name, w->number);
+    snprintf(name, sizeof name, "%.8s/%s%u", client->config.name, role,
+             w->number);
     failed = stc_thread_start(&w->thread, worker_main, w, name);
     if (failed != 0) {
         pthread_mutex_lock(&client->queue.lock);
@@ -302,8 +302,33 @@ int stc_worker_start(stator_client_t *client)
         pthread_mutex_unlock(&client->queue.lock);
         atomic_fetch_sub(&client->n_running, 1);
         client->n_threads--;
-        client->n_started--;
         free(w);
     }
     return failed;
+}
+
+int stc_worker_start(stator_client_t *client)
+{
+    struct stc_worker *w = calloc(1, sizeof *w);
+    int failed;
+
+    if (w == NULL)
+        return ENOMEM;
+    w->number = client->n_started;
+    failed = start(client, w, "");
+    if (failed == 0)
+        client->n_started++;
+    return failed;
+}
+
+int stc_watcher_start(stator_client_t *client, struct stc_worker **watcher)
+{
+    struct stc_worker *w = calloc(1, sizeof *w);
+
+    if (w == NULL)
+        return ENOMEM;
+    w->is_watcher = true;
+    w->number = (unsigned)client->lane.n_watchers;
+    *watcher = w;
+    return start(client, w, "w");
 }

@@ -65,17 +65,23 @@ void stator_cursor_unref(stator_cursor_t *cursor)
     free(cursor);
 }
 
+stator_future_t *stl_cursor_ask(stator_cursor_t *cursor, enum stc_want want,
+                                int64_t max)
+{
+    if (cursor->core != NULL)
+        return stc_cursor_ask(cursor->core, want, max);
+    if (cursor->fault != NULL)
+        return stator_future_ref(cursor->fault);
+    return stf_future_no_memory();
+}
+
 static stator_future_t *ask(stator_cursor_t *cursor, const char *subject,
                             enum stc_want want, int64_t max)
 {
     if (cursor == NULL)
         return stf_future_failed(STATOR_ERROR_ARGUMENT, subject,
                                  "the cursor is NULL");
-    if (cursor->core != NULL)
-        return stc_cursor_ask(cursor->core, want, max);
-    if (cursor->fault != NULL)
-        return stator_future_ref(cursor->fault);
-    return stf_future_no_memory();
+    return stl_cursor_ask(cursor, want, max);
 }
 
 stator_future_t *stator_cursor_next(stator_cursor_t *cursor)
@@ -96,13 +102,13 @@ stator_future_t *stator_cursor_to_list(stator_cursor_t *cursor, int64_t max)
     return ask(cursor, "cursor.to_list", STC_LIST, max);
 }
 
-stator_future_t *stator_cursor_close(stator_cursor_t *cursor)
+stator_future_t *stl_cursor_close(stator_cursor_t *cursor)
 {
     stator_promise_t *promise;
     stator_future_t *done;
 
-    if (cursor == NULL || cursor->core != NULL)
-        return ask(cursor, "cursor.close", STC_CLOSE, 0);
+    if (cursor->core != NULL)
+        return stl_cursor_ask(cursor, STC_CLOSE, 0);
     promise = stator_promise_new(); /* it was never open */
     stator_promise_resolve(promise, NULL, NULL);
     done = stator_promise_future(promise);
@@ -110,9 +116,17 @@ stator_future_t *stator_cursor_close(stator_cursor_t *cursor)
     return done;
 }
 
+stator_future_t *stator_cursor_close(stator_cursor_t *cursor)
+{
+    if (cursor == NULL)
+        return stf_future_failed(STATOR_ERROR_ARGUMENT, "cursor.close",
+                                 "the cursor is NULL");
+    return stl_cursor_close(cursor);
+}
+
 stator_future_t *stl_cursor_ready(stator_cursor_t *cursor)
 {
-    return ask(cursor, "cursor.each", STC_READY, 0);
+    return stl_cursor_ask(cursor, STC_READY, 0);
 }
 
 bool stl_cursor_take(stator_cursor_t *cursor, struct stf_slice *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lib/each.c - stator_cursor_each and _each_async: a loop over a cursor that
- * runs on a dispatcher, a piece at a time.
+/* lib/each.c - each and each_async of cursors and change streams: a loop over
+ * one that runs on a dispatcher, a piece at a time.
  *
  *          +------------------ again, after 64 ------------------+
  *          v                                                     |
@@ -246,20 +246,17 @@ static void each_continuation_release(struct stf_continuation *c)
     stator_future_unref(&e->future);
 }
 
-static stator_future_t *start(const char *subject, stator_cursor_t *cursor,
-                              stator_dispatcher_t *dispatcher,
-                              stator_each_fn *fn,
-                              stator_each_async_fn *fn_async, void *arg)
+stator_future_t *stl_cursor_each(const char *subject, stator_cursor_t *cursor,
+                                 stator_dispatcher_t *dispatcher,
+                                 stator_each_fn *fn,
+                                 stator_each_async_fn *fn_async, void *arg)
 {
     stator_future_t *f;
     struct each *e;
 
-    if (cursor == NULL || dispatcher == NULL ||
-        (fn == NULL && fn_async == NULL))
+    if (dispatcher == NULL || (fn == NULL && fn_async == NULL))
         return stf_future_failed(STATOR_ERROR_ARGUMENT, subject, "%s is NULL",
-                                 cursor == NULL       ? "cursor"
-                                 : dispatcher == NULL ? "dispatcher"
-                                                      : "fn");
+                                 dispatcher == NULL ? "dispatcher" : "fn");
     f = stf_future_new(&each_kind, subject, sizeof *e);
     if (f == NULL)
         return stf_future_no_memory();
@@ -286,12 +283,19 @@ stator_future_t *stator_cursor_each(stator_cursor_t *cursor,
                                     stator_dispatcher_t *dispatcher,
                                     stator_each_fn *fn, void *arg)
 {
-    return start("cursor.each", cursor, dispatcher, fn, NULL, arg);
+    if (cursor == NULL)
+        return stf_future_failed(STATOR_ERROR_ARGUMENT, "cursor.each",
+                                 "cursor is NULL");
+    return stl_cursor_each("cursor.each", cursor, dispatcher, fn, NULL, arg);
 }
 
 stator_future_t *stator_cursor_each_async(stator_cursor_t *cursor,
                                           stator_dispatcher_t *dispatcher,
                                           stator_each_async_fn *fn, void *arg)
 {
-    return start("cursor.each_async", cursor, dispatcher, NULL, fn, arg);
+    if (cursor == NULL)
+        return stf_future_failed(STATOR_ERROR_ARGUMENT, "cursor.each_async",
+                                 "cursor is NULL");
+    return stl_cursor_each("cursor.each_async", cursor, dispatcher, NULL, fn,
+                           arg);
 }

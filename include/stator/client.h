@@ -18,7 +18,7 @@
  *                                           operations accepted and not yet
  *                                           taken by a worker
  *   queuePolicy     STATOR_QUEUE_POLICY     "reject"    "reject", "block"
- *   watchers        STATOR_WATCHERS         4           0 to 1024 connections
+ *   watchers        STATOR_WATCHERS         4           0 to 1024 threads
  *   name            STATOR_NAME             "stator"    1 to 64 bytes; the
  *                                           threads bear its first 8
  *   transport       STATOR_TRANSPORT        "stator"    "stator", "driver"
@@ -53,9 +53,10 @@
  * An unknown key or a wrong type is an error that names it.
  * Operations never wait for a connection; a request for a lease does (lease.h,
  * session.h), and waitQueueTimeoutMS of the URI bounds that.
- * `watchers` are for the long waits of change streams, which this version
- * does not have: no thread is started for them, only their connections are
- * set aside.
+ * `watchers` are threads for long waits, those of change streams
+ * (change_stream.h) and of awaiting cursors (cursor.h), started when they are
+ * needed, each with one connection, which is set aside for it.  What waits
+ * there has places of its own, queueLimit of them, and none in the queue.
  *
  * Options of every operation, beside the driver's own keys, which go to the
  * driver unchanged:
@@ -191,6 +192,10 @@ STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
  *   sessions    sessions that have not ended
  *   parked      requests for a lease that wait for one; counted in queued, too
  *   sharing     open cursors that share a worker's client for want of one
+ *   watching    watchers that were started; they count in none of the above
+ *   streams     change streams and awaiting cursors that they serve
+ *   turns       getMores that have waited for these, ever
+ *   resumes     change streams that were opened again, ever
  *   connections driver clients taken out of the pool, in all
  *   closing     (bool)
  *   transport   {kind (utf8): "stator" or "driver"; dials: connections begun;

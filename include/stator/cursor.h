@@ -18,6 +18,14 @@
  *                one has come
  *   maxBytes     int64, bytes of BSON: the most that one to_list may gather
  *
+ * A find with {tailable: true, awaitData: true} is an awaiting cursor: it is
+ * served by the watchers, as change streams are (change_stream.h says how they
+ * take turns, and what maxAwaitTimeMS does).  Its requests stay pending until
+ * a document comes, and `prefetch` does nothing; DONE with none says that the
+ * cursor is dead, which it is at once on a collection without documents.
+ * Cancelling cuts nothing there.  Of a cursor that is only tailable a request
+ * does not wait: see stator_cursor_next.
+ *
  * When the server or the network fails, the request fails, and from then on
  * all later ones, with the same error.  Cancelling a request that waits
  * changes nothing on the cursor; of one that is being fetched, the documents

@@ -6,6 +6,7 @@
  *   dispatcher.h  one descriptor that brings results into your loop
  *   client.h      workers, queue, options, commands, close
  *   database.h, collection.h, cursor.h   the driver's verbs
+ *   change_stream.h              what changes, event by event
  *   lease.h, session.h           one connection kept; sessions, transactions
  *   error.h, version.h
  *
@@ -14,6 +15,7 @@
 #ifndef STATOR_STATOR_H
 #define STATOR_STATOR_H
 
+#include <stator/change_stream.h>
 #include <stator/client.h>
 #include <stator/collection.h>
 #include <stator/cursor.h>

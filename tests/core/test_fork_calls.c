@@ -96,6 +96,7 @@ typedef struct heirs {
     stator_collection_t *collection;
     stator_cursor_t *cursor; /* open, with documents in it */
     stator_cursor_t *fresh;  /* never asked */
+    stator_change_stream_t *stream; /* open, and somebody waits for it */
     stator_lease_t *lease;
     stator_session_t *session; /* in a transaction */
     stator_future_t *leased, *started;
@@ -174,6 +175,9 @@ static heirs_t *heirs_new(void)
     ck_assert_int_eq(stator_epoll_attach(h->dispatcher, h->epfd), 0);
     h->cursor = open_and_read(s, "{'batchSize': 5}");
     h->fresh = open_cursor(s, NULL);
+    h->stream = stator_collection_watch(s->things, NULL,
+                                        J("{'maxAwaitTimeMS': 60000}"));
+    done(stator_change_stream_open(h->stream));
     h->done = stator_future_ref(ck_done(ask_one(s, NULL)));
     h->failed = stator_collection_find_one(s->things, lib_corrupt(), NULL);
     h->leased = stator_future_ref(
@@ -198,6 +202,7 @@ static heirs_t *heirs_new(void)
     add(h, stator_future_all(members, 2));
     hold_worker(s);
     add(h, stator_future_ref(ask_one(s, NULL))); /* queued */
+    add(h, stator_change_stream_next(h->stream));
     return h;
 }
 
@@ -217,6 +222,7 @@ static void heirs_end_well(heirs_t *h)
         if (i != 3) /* each has its documents, and needs a dispatch */
             ck_pending(h->pending[i]);
     wire_gate_open(s->gate);
+    wire_events(s->server, 1);
     ck_assert(stator_promise_resolve(h->promise, NULL, NULL));
     ck_assert(stator_promise_resolve(h->run_promise, NULL, NULL));
     for (int i = 0; i < h->n_pending; i++) {
@@ -241,6 +247,8 @@ static void heirs_end_well(heirs_t *h)
     stator_future_unref(h->failed);
     stator_cursor_unref(h->cursor);
     stator_cursor_unref(h->fresh);
+    done(stator_change_stream_close(h->stream));
+    stator_change_stream_unref(h->stream);
     stator_dispatcher_unref(h->dispatcher);
     stator_database_unref(h->database);
     close(h->epfd);
@@ -385,6 +393,36 @@ static void calls_on_a_cursor(heirs_t *h)
     GIVE(stator_cursor_unref, c);
 }
 
+static bool is_forked_stream(stator_change_stream_t *stream)
+{
+    bool is = is_forked(stator_change_stream_next(stream)) &&
+              is_forked(stator_change_stream_close(stream));
+
+    stator_change_stream_unref(stream);
+    return is;
+}
+
+static void calls_on_a_change_stream(heirs_t *h)
+{
+    stator_change_stream_t *s = h->stream;
+    bson_t out;
+
+    CALL(is_forked_stream, stator_client_watch, h->client, NULL, NULL);
+    CALL(is_forked_stream, stator_database_watch, h->database, NULL, NULL);
+    CALL(is_forked_stream, stator_collection_watch, h->collection, NULL, NULL);
+    CALL(is_forked, stator_change_stream_open, s);
+    CALL(is_forked, stator_change_stream_next, s);
+    CALL(is_forked, stator_change_stream_try_next, s);
+    CALL(is_forked, stator_change_stream_each, s, h->dispatcher, each_nothing,
+         NULL);
+    CALL(is_forked, stator_change_stream_each_async, s, h->dispatcher,
+         each_async_nothing, NULL);
+    CALL(IS_FALSE, stator_change_stream_resume_token, s, &out);
+    CALL(is_forked, stator_change_stream_close, s);
+    CALL(IS_SOMETHING, stator_change_stream_ref, s);
+    GIVE(stator_change_stream_unref, s);
+}
+
 static void calls_on_a_lease(heirs_t *h)
 {
     stator_lease_t *lease = h->lease;
@@ -516,6 +554,7 @@ static void sweep(heirs_t *h)
     writes_on_a_collection(h->collection, &one);
     new_handles(h);
     calls_on_a_cursor(h);
+    calls_on_a_change_stream(h);
     calls_on_a_lease(h);
     calls_on_a_session(h);
     calls_on_a_dispatcher(h);

@@ -144,6 +144,15 @@ typedef void wire_make_fn(int64_t i, bson_t *out, void *arg);
 void wire_collection(wire_server_t *server, const char *ns, int64_t n,
                      wire_make_fn *make, void *arg);
 
+/* `n` events happen.  All change streams (an aggregate that begins with
+ * $changeStream), of whatever collection, see them as {_id: <resume token>,
+ * operationType: "insert", n: <0, 1, ..>}, tailable finds as {_id: <0, 1, ..>}
+ * from the first on; a getMore waits for them for its maxTimeMS, or a second.
+ * A change stream with the stage {$match: {n: ..}} sees that one alone.
+ * Tokens, their postBatchResumeToken and operationTime are places in this one
+ * feed, which outlives wire_server_down(). */
+void wire_events(wire_server_t *server, int64_t n);
+
 /* ---------------------------------------------------------------- commands */
 
 /* A command as it came in.  `document` is whole: the document sequences of an

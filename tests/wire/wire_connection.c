@@ -12,6 +12,7 @@
  * C3  Every call may end the connection; it is then DEAD, closed and on no
  *     list but the server's `dead`, and is freed after the loop's turn. */
 #include "tests/wire/wire_connection.h"
+#include "tests/wire/wire_feed.h"
 #include "tests/wire/wire_server.h"
 
 #include <errno.h>
@@ -265,7 +266,10 @@ static void proceed(wire_connection_t *connection, wire_request_t *request)
 {
     wire_server_t *server = connection->server;
     int64_t us = connection->line ? connection->line->rule.delay_ms * 1000 : 0;
+    int64_t awaits_us = wire_feed_wait_us(request);
 
+    connection->awaits = awaits_us > 0;
+    us += awaits_us;
     if (server->delay_us > 0 && !request->hello) {
         us += server->delay_us;
         if (server->jitter_us > 0)

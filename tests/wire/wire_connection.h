@@ -40,6 +40,7 @@ typedef struct wire_connection {
     wire_line_t *line; /* that applies to this command; may be NULL */
     wire_gate_t *gate; /* while HELD */
     wire_timer_t timer;
+    bool awaits; /* while DELAYED: goes on when there are events */
     uint8_t last_lsid[16];
 } wire_connection_t;
 

@@ -4,6 +4,7 @@
  * Nothing that is written is kept: a statement that could have worked on what
  * the collection holds is answered as if it had. */
 #include "tests/wire/wire_commands.h"
+#include "tests/wire/wire_feed.h"
 #include "tests/wire/wire_server.h"
 
 #include <inttypes.h>
@@ -58,6 +59,7 @@ void wire_answer_find(wire_request_t *request, bson_t *reply)
     query.bounded = narrow(wire_get_number(body, "skip", 0), limit,
                            &query.next, &query.end) ||
                     (filtered && wire_filter_id(&filter, &id));
+    wire_feed_opens(request, &query);
     wire_cursor_reply_first(request, &query, request->db, request->collection,
                             batch, reply);
 }
@@ -160,7 +162,9 @@ void wire_answer_aggregate(wire_request_t *request, bson_t *reply)
                            &query.end) ||
                     (pipeline.has_match && wire_filter_id(&pipeline.match,
                                                           &id));
-    if (pipeline.writes) {
+    if (wire_feed_opens(request, &query)) {
+        query.bounded = false;
+    } else if (pipeline.writes) {
         query.next = query.end;
     } else if (pipeline.counts) {
         counted.name = pipeline.count_name;

@@ -5,6 +5,7 @@
  * that there is no more: like mongod, the server learns that it is at the end
  * only by looking further.  The next getMore is then answered with nothing. */
 #include "tests/wire/wire_cursor.h"
+#include "tests/wire/wire_feed.h"
 #include "tests/wire/wire_server.h"
 
 #include <inttypes.h>
@@ -67,6 +68,14 @@ static size_t find(const wire_cursors_t *cursors, int64_t id)
     return i;
 }
 
+const wire_cursor_t *wire_cursors_find(const wire_cursors_t *cursors,
+                                       int64_t id)
+{
+    size_t at = find(cursors, id);
+
+    return at == cursors->size ? NULL : cursors->list[at];
+}
+
 static wire_cursor_t *keep(wire_server_t *server, const wire_cursor_t *query)
 {
     wire_cursors_t *cursors = &server->cursors;
@@ -115,8 +124,12 @@ static bool append_batch(wire_cursor_t *cursor, const char *name,
         n++;
     }
     bson_append_array_end(out, &array);
-    if (cursor->next < cursor->end)
+    if (cursor->feed != WIRE_NO_FEED)
+        wire_feed_append_end(cursor, out);
+    if (cursor->next < cursor->end || cursor->feed == WIRE_STREAM)
         return true;
+    if (cursor->feed == WIRE_TAIL) /* on nothing at all it is dead */
+        return cursor->end > 0;
     return !cursor->bounded && batch >= 0 && n == batch;
 }
 
@@ -150,6 +163,7 @@ void wire_cursor_reply_first(wire_request_t *request,
         !wire_get_bool(&request->message.body, "singleBatch"))
         id = keep(server, &cursor)->id;
     append_tail(reply, &out, id, ns);
+    wire_feed_append_time(request, &cursor, reply);
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -230,6 +244,8 @@ void wire_cursor_get_more(wire_request_t *request, bson_t *reply)
     }
     if (!session_agrees(cursor, request, reply))
         return;
+    if (cursor->feed != WIRE_NO_FEED)
+        wire_feed_follow(server, cursor);
     BSON_APPEND_DOCUMENT_BEGIN(reply, "cursor", &out);
     more = append_batch(cursor, "nextBatch", batch > 0 ? batch : -1, &out);
     if (!more) {

@@ -8,8 +8,13 @@
 
 struct wire_request;
 
+typedef enum { WIRE_NO_FEED, WIRE_STREAM, WIRE_TAIL } wire_feed_t;
+
 typedef struct {
     int64_t id;
+    wire_feed_t feed; /* its documents are events: see wire_feed.h */
+    bool picks;       /* but one: `only` */
+    int64_t only;
     char *ns;
     bool has_lsid;
     uint8_t lsid[16];
@@ -28,6 +33,9 @@ typedef struct {
 } wire_cursors_t;
 
 void wire_cursors_clear(wire_cursors_t *cursors);
+/* NULL: there is none such. */
+const wire_cursor_t *wire_cursors_find(const wire_cursors_t *cursors,
+                                       int64_t id);
 int64_t wire_cursors_kill_session(wire_cursors_t *cursors,
                                   const uint8_t *lsid);
 

@@ -46,6 +46,7 @@ struct wire_server {
     wire_script_t script;
     wire_collections_t collections;
     wire_cursors_t cursors;
+    int64_t n_events; /* of the feed */
     wire_log_t log;
     wire_member_t member;
     wire_stats_t stats;
