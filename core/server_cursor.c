@@ -50,14 +50,17 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
 }
 
 /* How the command that opens the cursor is run: a list knows no read concern
- * and asks the primary; a pipeline with $out or $merge is a write. */
-enum manner { READS, LISTS, WRITES, WRITES_AS_READS };
+ * and asks the primary; a pipeline with $out or $merge is a write; a user's
+ * own command goes as it is, by the preference that it came with. */
+enum manner { READS, LISTS, WRITES, WRITES_AS_READS, COMMANDS };
 
 static enum manner manner_of(const struct stc_call *call,
                              const struct stc_verb *verb)
 {
     if (verb == &stc_verb_aggregate)
         return stc_pipeline_writes(&call->arguments[0]) ? WRITES : READS;
+    if (verb == &stc_verb_run_cursor_command)
+        return COMMANDS;
     return verb == &stc_verb_find ? READS : LISTS;
 }
 
@@ -88,6 +91,9 @@ static mongoc_server_description_t *select_server(struct stc_call *call,
         }
         mongoc_server_description_destroy(server);
     }
+    if (*manner == COMMANDS)
+        return mongoc_client_select_server(call->client, false,
+                                           call->own_read_prefs, error);
     return mongoc_client_select_server(
         call->client, *manner != READS,
         *manner == READS ? call->read_prefs : NULL, error);
@@ -236,6 +242,10 @@ static bool run_first(struct stc_call *call, enum manner manner,
     if (manner == WRITES_AS_READS)
         return mongoc_client_command_with_opts(
             call->client, db, command, call->read_prefs, opts, reply, error);
+    if (manner == COMMANDS)
+        return mongoc_client_command_with_opts(call->client, db, command,
+                                               call->own_read_prefs, opts,
+                                               reply, error);
     if (call->collection != NULL)
         return mongoc_collection_read_command_with_opts(
             call->collection, command, call->read_prefs, opts, reply, error);

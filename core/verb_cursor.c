@@ -82,6 +82,14 @@ static bool aggregate_open(struct stc_call *call, bson_t *command,
 
 /* The lists run on the primary and know no read concern. */
 
+bool stc_open_list(struct stc_call *call, bson_t *command, bson_t *opts)
+{
+    if (!append_cursor(call, false, command))
+        return false;
+    append_options(call, command, opts);
+    return true;
+}
+
 static bool list_databases_open(struct stc_call *call, bson_t *command,
                                 bson_t *opts)
 {
@@ -94,20 +102,14 @@ static bool list_collections_open(struct stc_call *call, bson_t *command,
                                   bson_t *opts)
 {
     BSON_APPEND_INT32(command, "listCollections", 1);
-    if (!append_cursor(call, false, command))
-        return false;
-    append_options(call, command, opts);
-    return true;
+    return stc_open_list(call, command, opts);
 }
 
 static bool list_indexes_open(struct stc_call *call, bson_t *command,
                               bson_t *opts)
 {
     BSON_APPEND_UTF8(command, "listIndexes", call->name);
-    if (!append_cursor(call, false, command))
-        return false;
-    append_options(call, command, opts);
-    return true;
+    return stc_open_list(call, command, opts);
 }
 
 #define OPEN(verb) \
