@@ -106,6 +106,10 @@ enum stc_want {
 /* Takes what the request has to be taken.  No I/O.  NULL: no memory. */
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
                                   struct stc_request *request);
+/* The request that it was made of, with the numbers of lease and session, to
+ * be bound anew.  False: no memory. */
+bool stc_cursor_request_again(const struct stc_cursor *cursor,
+                              struct stc_request *out);
 /* `max` is STC_LIST's.  A new future, never NULL. */
 stator_future_t *stc_cursor_ask(struct stc_cursor *cursor, enum stc_want want,
                                 int64_t max);

@@ -93,8 +93,12 @@ bool stc_open_list(struct stc_call *call, bson_t *command, bson_t *opts)
 static bool list_databases_open(struct stc_call *call, bson_t *command,
                                 bson_t *opts)
 {
+    bson_iter_t i;
+
     BSON_APPEND_INT32(command, "listDatabases", 1);
     append_options(call, command, opts);
+    if (bson_iter_init_find(&i, &call->opts, "batchSize"))
+        bson_append_iter(command, NULL, -1, &i); /* for the server to refuse */
     return true;
 }
 
@@ -102,7 +106,10 @@ static bool list_collections_open(struct stc_call *call, bson_t *command,
                                   bson_t *opts)
 {
     BSON_APPEND_INT32(command, "listCollections", 1);
-    return stc_open_list(call, command, opts);
+    if (bson_has_field(&call->opts, "batchSize"))
+        return stc_open_list(call, command, opts);
+    append_options(call, command, opts);
+    return true;
 }
 
 static bool list_indexes_open(struct stc_call *call, bson_t *command,

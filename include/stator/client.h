@@ -77,7 +77,7 @@
  *                   put there: where it is to run, in which session
  *   readPreference  {mode: "primary", "primaryPreferred", "secondary",
  *                   "secondaryPreferred" or "nearest", tags: [{..}],
- *                   maxStalenessSeconds: int}
+ *                   maxStalenessSeconds: int, hedge: {enabled: bool}}
  */
 #ifndef STATOR_CLIENT_H
 #define STATOR_CLIENT_H
