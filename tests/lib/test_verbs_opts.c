@@ -213,15 +213,16 @@ static bool drain(mongoc_cursor_t *cursor)
 #define RAW(name) static bool raw_##name(const given_t *g)
 #define C g->p->raw_collection
 #define D g->p->raw_database
-#define SIMPLE(name, call)             \
-    RAW(name)                          \
-    {                                  \
-        bson_error_t error;            \
-        bson_t reply;                  \
-        bool ok = call;                \
-                                       \
-        bson_destroy(&reply);          \
-        return ok;                     \
+/* Not all of them touch the reply when they refuse. */
+#define SIMPLE(name, call)               \
+    RAW(name)                            \
+    {                                    \
+        bson_error_t error;              \
+        bson_t reply = BSON_INITIALIZER; \
+        bool ok = call;                  \
+                                         \
+        bson_destroy(&reply);            \
+        return ok;                       \
     }
 #define BARE(name, call)    \
     RAW(name)               \
@@ -320,7 +321,7 @@ RAW(insert_many)
 {
     const bson_t *documents[] = {doc(), J("{'_id': 2}")};
     bson_error_t error;
-    bson_t reply;
+    bson_t reply = BSON_INITIALIZER;
     bool ok = mongoc_collection_insert_many(C, documents, 2, &g->opts, &reply,
                                             &error);
 
@@ -332,7 +333,7 @@ RAW(find_one_and_update)
 {
     mongoc_find_and_modify_opts_t *opts = mongoc_find_and_modify_opts_new();
     bson_error_t error;
-    bson_t reply;
+    bson_t reply = BSON_INITIALIZER;
     bool ok;
 
     mongoc_find_and_modify_opts_set_update(opts, J("{'$set': {'b': 1}}"));
@@ -348,7 +349,7 @@ RAW(find_one_and_delete)
 {
     mongoc_find_and_modify_opts_t *opts = mongoc_find_and_modify_opts_new();
     bson_error_t error;
-    bson_t reply;
+    bson_t reply = BSON_INITIALIZER;
     bool ok;
 
     mongoc_find_and_modify_opts_set_flags(opts,
@@ -366,7 +367,7 @@ RAW(bulk_write)
     mongoc_bulk_operation_t *bulk =
         mongoc_collection_create_bulk_operation_with_opts(C, &g->opts);
     bson_error_t error;
-    bson_t reply;
+    bson_t reply = BSON_INITIALIZER;
     bool ok = mongoc_bulk_operation_insert_with_opts(bulk, doc(), NULL,
                                                      &error) &&
               mongoc_bulk_operation_update_one_with_opts(
