@@ -171,6 +171,7 @@ START_TEST(it_runs_in_a_session)
     counts(stator_cursor_to_list(again, 0), 10);
     ck_at(sent(t, "find"), "lsid.id", at(sent(t, "getMore"), "lsid.id"));
     stator_cursor_unref(again);
+    stator_cursor_unref(cursor);
     stator_session_unref(session);
     set_free(t);
     bson_destroy(&opts);

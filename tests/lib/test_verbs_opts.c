@@ -553,6 +553,10 @@ enum { N_ROWS = sizeof rows / sizeof *rows };
 
 /* ---- keys of opts -------------------------------------------------------- */
 
+#define SEVERAL                                                      \
+    "{'readConcern': {'level': 'local'}, 'writeConcern': {'w': 1}, " \
+    "'comment': 'why', 'sessionId': 1}"
+
 static const char *const keys[] = {
     "{}",
     "{'readConcern': {'level': 'local'}}",
@@ -576,8 +580,7 @@ static const char *const keys[] = {
     "{'readConcern': 1}",
     "{'collation': 1}",
     "{'serverId': 0}",
-    "{'readConcern': {'level': 'local'}, 'writeConcern': {'w': 1}, "
-    "'comment': 'why', 'sessionId': 1}",
+    SEVERAL,
 };
 
 enum { N_KEYS = sizeof keys / sizeof *keys };
@@ -588,8 +591,7 @@ static const struct known {
 } known[] = {
     /* The driver takes no session here, the server does. */
     {"estimated", "{'sessionId': 1}"},
-    {"estimated", "{'readConcern': {'level': 'local'}, 'writeConcern': "
-                  "{'w': 1}, 'comment': 'why', 'sessionId': 1}"},
+    {"estimated", SEVERAL},
     /* The driver has a function for it instead. */
     {"bulk_write", "{'bypassDocumentValidation': true}"},
     /* The driver does not ask for batches of that size. */
