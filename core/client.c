@@ -16,6 +16,11 @@
 /* What the last unref gives a client that nobody closed. */
 enum { LAST_DRAIN_MS = 4000 };
 
+const char *stc_client_default_db(const stator_client_t *client)
+{
+    return client->default_db;
+}
+
 bool stc_client_is_inherited(const stator_client_t *client)
 {
     return client->generation != stf_generation();
@@ -118,8 +123,9 @@ static mongoc_uri_t *read_uri(const char *text, int32_t *wait_queue_ms,
 
 /* Of the user's own pool.  Popping starts the driver's monitor threads, and
  * waits for nothing. */
-static int max_pool_size_of(mongoc_client_pool_t *pool)
+static int look_at(mongoc_client_pool_t *pool, char **default_db)
 {
+    const mongoc_uri_t *uri;
     mongoc_client_t *client;
     int size;
 
@@ -127,8 +133,9 @@ static int max_pool_size_of(mongoc_client_pool_t *pool)
     client = mongoc_client_pool_try_pop(pool);
     if (client == NULL)
         return 0;
-    size = mongoc_uri_get_option_as_int32(mongoc_client_get_uri(client),
-                                          MONGOC_URI_MAXPOOLSIZE, 0);
+    uri = mongoc_client_get_uri(client);
+    size = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
+    *default_db = bson_strdup(mongoc_uri_get_database(uri));
     mongoc_client_pool_push(pool, client);
     return size;
 }
@@ -169,6 +176,24 @@ static void keeper_freed(void *client)
     stc_keeper_wake(&((stator_client_t *)client)->keeper);
 }
 
+/* NULL: none was asked for. */
+static mongoc_server_api_t *server_api_of(const struct stc_config *config)
+{
+    mongoc_server_api_version_t version;
+    mongoc_server_api_t *api;
+
+    if (!mongoc_server_api_version_from_string(config->server_api.version,
+                                               &version))
+        return NULL;
+    api = mongoc_server_api_new(version);
+    if (config->server_api.strict >= 0)
+        mongoc_server_api_strict(api, config->server_api.strict);
+    if (config->server_api.deprecation_errors >= 0)
+        mongoc_server_api_deprecation_errors(
+            api, config->server_api.deprecation_errors);
+    return api;
+}
+
 /* Everything but the threads. */
 static void set_up(stator_client_t *client, mongoc_uri_t *uri,
                    mongoc_client_pool_t *pool)
@@ -183,6 +208,7 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
     stc_network_init(&client->pool.network, client, !config->driver_streams,
                      pool != NULL);
     client->pool.stops_server = config->kill_abandoned;
+    client->pool.server_api = server_api_of(config);
     stc_pool_init(&client->pool, client, uri, pool,
                   config->number[STC_MAX_CONNECTIONS],
                   reserved(config, config->number[STC_WORKERS]));
@@ -228,6 +254,7 @@ stator_client_t *stc_client_new(const char *uri_text,
     stator_client_t *client;
     int max_pool_size = 0;
     int32_t wait_queue_ms = 0;
+    char *default_db = NULL;
 
     pthread_once(&once, init_driver);
     if (pool == NULL) {
@@ -236,8 +263,9 @@ stator_client_t *stc_client_new(const char *uri_text,
             return NULL;
         max_pool_size =
             mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
+        default_db = bson_strdup(mongoc_uri_get_database(uri));
     } else {
-        max_pool_size = max_pool_size_of(pool);
+        max_pool_size = look_at(pool, &default_db);
     }
     client = allocate(error);
     if (client == NULL ||
@@ -249,8 +277,10 @@ stator_client_t *stc_client_new(const char *uri_text,
         }
         if (uri != NULL)
             mongoc_uri_destroy(uri);
+        bson_free(default_db);
         return NULL;
     }
+    client->default_db = default_db;
     client->wait_queue_ms = wait_queue_ms;
     set_up(client, uri, pool);
     if (start(client, error))
@@ -303,6 +333,7 @@ void stc_client_release(stator_client_t *client)
     stc_keeper_destroy(&client->keeper);
     pthread_mutex_destroy(&client->lock);
     bson_destroy(&client->leaked);
+    bson_free(client->default_db);
     free(client);
 }
 

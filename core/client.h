@@ -48,6 +48,7 @@ struct stator_client {
     atomic_int lookups;   /* threads that look up a name: see dial.h */
     atomic_int granted;   /* connections that leases have */
     atomic_uint parked_looks; /* see stc_lease_serve_parked */
+    char *default_db;      /* of the URI, or NULL */
     int32_t wait_queue_ms; /* waitQueueTimeoutMS of the URI, or 0 */
 
     pthread_mutex_t lock;

@@ -31,6 +31,7 @@ static const struct {
     [STC_ABANDONED] = {"abandoned", "STATOR_ABANDONED", 0, 0, 0,
                        "leave kill"},
     [STC_NAME] = {"name", "STATOR_NAME", 0, 0, 0, NULL},
+    [STC_SERVER_API] = {"serverApi", "STATOR_SERVER_API", 0, 0, 0, NULL},
 };
 
 /* Compared as a pointer: a file can be called so, too. */
@@ -108,6 +109,101 @@ static bool set_word(struct stc_config *config, int option, const char *word,
     return true;
 }
 
+/* ---- serverApi --------------------------------------------------- */
+
+static bool set_flag(const bson_iter_t *i, signed char *out)
+{
+    *out = BSON_ITER_HOLDS_BOOL(i) && bson_iter_bool(i);
+    return BSON_ITER_HOLDS_BOOL(i);
+}
+
+/* {version, strict, deprecationErrors} */
+static bool set_server_api(struct stc_config *config, const bson_iter_t *value,
+                           const char *source, bson_error_t *error)
+{
+    static const char known[] = "1"; /* all that there is */
+    bson_iter_t i;
+    char why[160];
+
+    config->server_api.version[0] = '\0';
+    config->server_api.strict = config->server_api.deprecation_errors = -1;
+    if (!BSON_ITER_HOLDS_DOCUMENT(value) || !bson_iter_recurse(value, &i))
+        return bad(error, source, "serverApi", "is not a document");
+    while (bson_iter_next(&i)) {
+        const char *key = bson_iter_key(&i);
+
+        if (strcmp(key, "version") == 0) {
+            if (!BSON_ITER_HOLDS_UTF8(&i))
+                return bad(error, source, "serverApi.version",
+                           "is not a string");
+            if (strcmp(bson_iter_utf8(&i, NULL), known) != 0) {
+                snprintf(why, sizeof why, "is \"%.40s\", which is not: %s",
+                         bson_iter_utf8(&i, NULL), known);
+                return bad(error, source, "serverApi.version", why);
+            }
+            snprintf(config->server_api.version,
+                     sizeof config->server_api.version, "%s", known);
+        } else if (strcmp(key, "strict") == 0) {
+            if (!set_flag(&i, &config->server_api.strict))
+                return bad(error, source, "serverApi.strict",
+                           "is not a bool");
+        } else if (strcmp(key, "deprecationErrors") == 0) {
+            if (!set_flag(&i, &config->server_api.deprecation_errors))
+                return bad(error, source, "serverApi.deprecationErrors",
+                           "is not a bool");
+        } else {
+            snprintf(why, sizeof why, "has the key \"%.40s\", which is not "
+                     "one of: version strict deprecationErrors", key);
+            return bad(error, source, "serverApi", why);
+        }
+    }
+    if (config->server_api.version[0] == '\0')
+        return bad(error, source, "serverApi.version", "is missing");
+    config->source[STC_SERVER_API] = source;
+    return true;
+}
+
+/* A variable holds it as JSON. */
+static bool set_server_api_from_text(struct stc_config *config,
+                                     const char *text, const char *source,
+                                     bson_error_t *error)
+{
+    bson_t *value, wrapped = BSON_INITIALIZER;
+    bson_error_t reason;
+    bson_iter_t i;
+    bool ok;
+
+    value = bson_new_from_json((const uint8_t *)text, -1, &reason);
+    if (value == NULL)
+        return bad(error, source, "serverApi", "is not a JSON document");
+    bson_append_document(&wrapped, "serverApi", -1, value);
+    ok = bson_iter_init_find(&i, &wrapped, "serverApi") &&
+         set_server_api(config, &i, source, error);
+    bson_destroy(&wrapped);
+    bson_destroy(value);
+    return ok;
+}
+
+static void append_server_api(const struct stc_config *config, bson_t *out)
+{
+    bson_t api;
+
+    if (config->server_api.version[0] == '\0') {
+        bson_append_null(out, "value", -1);
+        return;
+    }
+    bson_append_document_begin(out, "value", -1, &api);
+    bson_append_utf8(&api, "version", -1, config->server_api.version, -1);
+    if (config->server_api.strict >= 0)
+        bson_append_bool(&api, "strict", -1, config->server_api.strict);
+    if (config->server_api.deprecation_errors >= 0)
+        bson_append_bool(&api, "deprecationErrors", -1,
+                         config->server_api.deprecation_errors);
+    bson_append_document_end(out, &api);
+}
+
+/* ---- where options come from ------------------------------------- */
+
 static bool set_from_bson(struct stc_config *config, const bson_iter_t *i,
                           const char *source,
                           bson_error_t *error)
@@ -119,6 +215,8 @@ static bool set_from_bson(struct stc_config *config, const bson_iter_t *i,
         option++;
     if (option == STC_N_OPTIONS)
         return bad(error, source, key, "is not known");
+    if (option == STC_SERVER_API)
+        return set_server_api(config, i, source, error);
     if (!is_number(option))
         return BSON_ITER_HOLDS_UTF8(i)
                    ? set_word(config, option, bson_iter_utf8(i, NULL), source,
@@ -198,6 +296,11 @@ static bool read_environment(struct stc_config *config, bson_error_t *error)
 
         if (value == NULL)
             continue;
+        if (option == STC_SERVER_API) {
+            if (!set_server_api_from_text(config, value, variable, error))
+                return false;
+            continue;
+        }
         if (!is_number(option)) {
             if (!set_word(config, option, value, variable, error))
                 return false;
@@ -275,6 +378,10 @@ bool stc_config_read(struct stc_config *config, const bson_t *opts,
         return false;
     if (opts != NULL && !read_bson(config, opts, "opts", error))
         return false;
+    if (adopted && config->server_api.version[0] != '\0')
+        return bad(error, config->source[STC_SERVER_API], "serverApi",
+                   "can not be given to a pool that is there already: call "
+                   "mongoc_client_pool_set_server_api on it first");
     return stc_config_allow(config, config->number[STC_WORKERS], error);
 }
 
@@ -300,6 +407,8 @@ void stc_config_append(const struct stc_config *config, bson_t *out)
         bson_append_document_begin(out, options[option].key, -1, &one);
         if (is_number(option))
             bson_append_int32(&one, "value", -1, config->number[option]);
+        else if (option == STC_SERVER_API)
+            append_server_api(config, &one);
         else
             bson_append_utf8(&one, "value", -1, word_of(config, option), -1);
         bson_append_utf8(&one, "source", -1, config->source[option], -1);

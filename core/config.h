@@ -17,6 +17,7 @@ enum stc_option {
     STC_TRANSPORT,
     STC_ABANDONED,
     STC_NAME,
+    STC_SERVER_API, /* a document */
     STC_N_OPTIONS
 };
 
@@ -26,6 +27,10 @@ struct stc_config {
     bool driver_streams;
     bool kill_abandoned;
     char name[STC_NAME_MAX + 1];
+    struct {
+        char version[8]; /* "": none was asked for */
+        signed char strict, deprecation_errors; /* 0, 1, or -1: not said */
+    } server_api;
     /* "opts", "uri", "default", a variable's name, or `file`. */
     const char *source[STC_N_OPTIONS];
     char file[256];

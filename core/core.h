@@ -110,6 +110,10 @@ enum stc_want {
 /* Takes what the request has to be taken.  No I/O.  NULL: no memory. */
 struct stc_cursor *stc_cursor_new(stator_client_t *client,
                                   struct stc_request *request);
+/* The request that it was made of, with the numbers of lease and session, to
+ * be bound anew.  False: no memory. */
+bool stc_cursor_request_again(const struct stc_cursor *cursor,
+                              struct stc_request *out);
 /* `max` is STC_LIST's.  A new future, never NULL. */
 stator_future_t *stc_cursor_ask(struct stc_cursor *cursor, enum stc_want want,
                                 int64_t max);
@@ -164,6 +168,8 @@ stator_client_t *stc_client_new(const char *uri, mongoc_client_pool_t *pool,
                                 const bson_t *opts, bson_error_t *error);
 stator_client_t *stc_client_ref(stator_client_t *client);
 void stc_client_unref(stator_client_t *client);
+/* That the URI names; NULL: none. */
+const char *stc_client_default_db(const stator_client_t *client);
 bool stc_client_is_inherited(const stator_client_t *client);
 stator_future_t *stc_client_close(stator_client_t *client,
                                   enum stc_close_mode mode,
@@ -181,6 +187,7 @@ stator_future_t *stc_client_room(stator_client_t *client);
 STC_VERB(command)       /* command */
 STC_VERB(read_command)  /* command */
 STC_VERB(write_command) /* command */
+STC_VERB(read_write_command) /* command */
 STC_VERB(list_database_names)
 STC_VERB(create_collection) /* {name: utf8}; opts hold the options */
 STC_VERB(list_collection_names)
@@ -205,6 +212,15 @@ STC_VERB(create_indexes)         /* models, each with key and name */
 STC_VERB(drop_index)             /* {name: utf8} */
 STC_VERB(rename)                 /* {db: utf8, name: utf8, drop: bool} */
 STC_VERB(drop_collection)
+STC_VERB(validate)
+STC_VERB(stats)
+STC_VERB(options)
+STC_VERB(create_search_indexes)  /* models */
+STC_VERB(update_search_index)    /* {name: utf8}, definition */
+STC_VERB(drop_search_index)      /* {name: utf8} */
+STC_VERB(select_server)             /* {for_writes: bool} */
+STC_VERB(get_server_descriptions)
+STC_VERB(get_handshake_description) /* {server_id: int64} */
 STC_VERB(run)                    /* none: fn and arg */
 STC_VERB(session_run)            /* none: fn_session and arg */
 STC_VERB(lease)                  /* none */
@@ -219,6 +235,8 @@ STC_VERB(watch)                  /* pipeline array, more of $changeStream */
 STC_VERB(list_databases)
 STC_VERB(list_collections)
 STC_VERB(list_indexes)
+STC_VERB(list_search_indexes)    /* {name: utf8} or {} */
+STC_VERB(run_cursor_command)     /* command */
 #undef STC_VERB
 
 #endif /* STC_CORE_H */

@@ -171,6 +171,38 @@ void stc_cursor_unref(struct stc_cursor *c)
     stc_client_release(client);
 }
 
+bool stc_cursor_request_again(const struct stc_cursor *c,
+                              struct stc_request *out)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < c->n_documents; i++) {
+        uint32_t length; /* as every document begins with */
+
+        memcpy(&length, c->bytes + n, sizeof length);
+        n += BSON_UINT32_FROM_LE(length);
+    }
+    *out = (struct stc_request){
+        .verb = c->verb,
+        .target = c->target,
+        .bytes = malloc(n),
+        .n_bytes = n,
+        .n_documents = c->n_documents,
+        .timeout_ms = c->timeout_ms,
+        .priority = c->priority,
+        .timeout_mode = c->timeout_mode,
+        .prefetch = c->prefetch,
+        .max_bytes = c->max_bytes,
+        .lease_id = c->lease != NULL && c->session == NULL
+                        ? stc_lease_id(c->lease)
+                        : 0,
+        .session_id = c->session != NULL ? stc_session_id(c->session) : 0,
+    };
+    if (out->bytes != NULL)
+        memcpy(out->bytes, c->bytes, n);
+    return out->bytes != NULL;
+}
+
 /* ---- requests ---------------------------------------------------- */
 
 struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)

@@ -53,6 +53,8 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
         if (pool != NULL) {
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
+            if (p->server_api != NULL) /* the first time, so it works */
+                mongoc_client_pool_set_server_api(pool, p->server_api, error);
             stc_reach_watch(&p->reach, pool, p->network.use_tls);
             stc_network_install(&p->network, pool);
         }
@@ -405,6 +407,7 @@ bool stc_pool_destroy(struct stc_pool *p)
     }
     if (p->uri != NULL)
         mongoc_uri_destroy(p->uri);
+    mongoc_server_api_destroy(p->server_api);
     stc_reach_destroy(&p->reach);
     stc_network_destroy(&p->network);
     pthread_mutex_destroy(&p->opening);

@@ -50,6 +50,7 @@ struct stc_pool {
     mongoc_client_pool_t *pool;
     struct stc_network network;
     struct stc_reach reach;
+    mongoc_server_api_t *server_api; /* owned; NULL: none */
     bool stops_server; /* killSessions after an operation that was cut */
     int max;
     int reserved;

@@ -54,14 +54,17 @@ static void begin_session(struct stc_server_cursor *s, struct stc_call *call,
 }
 
 /* How the command that opens the cursor is run: a list knows no read concern
- * and asks the primary; a pipeline with $out or $merge is a write. */
-enum manner { READS, LISTS, WRITES, WRITES_AS_READS };
+ * and asks the primary; a pipeline with $out or $merge is a write; a user's
+ * own command goes as it is, by the preference that it came with. */
+enum manner { READS, LISTS, WRITES, WRITES_AS_READS, COMMANDS };
 
 static enum manner manner_of(const struct stc_call *call,
                              const struct stc_verb *verb)
 {
     if (verb == &stc_verb_aggregate)
         return stc_pipeline_writes(&call->arguments[0]) ? WRITES : READS;
+    if (verb == &stc_verb_run_cursor_command)
+        return COMMANDS;
     return verb == &stc_verb_find || verb == &stc_verb_watch ? READS : LISTS;
 }
 
@@ -74,6 +77,16 @@ static bool takes_writes(const mongoc_server_description_t *server)
 
     return bson_iter_init_find(&i, hello, "maxWireVersion") &&
            bson_iter_as_int64(&i) >= 13;
+}
+
+static bool server_takes_writes(mongoc_client_t *client, uint32_t id)
+{
+    mongoc_server_description_t *server =
+        mongoc_client_get_server_description(client, id);
+    bool takes = server != NULL && takes_writes(server);
+
+    mongoc_server_description_destroy(server);
+    return takes;
 }
 
 /* `*manner` becomes WRITES_AS_READS where the read preference holds. */
@@ -92,6 +105,9 @@ static mongoc_server_description_t *select_server(struct stc_call *call,
         }
         mongoc_server_description_destroy(server);
     }
+    if (*manner == COMMANDS)
+        return mongoc_client_select_server(call->client, false,
+                                           call->own_read_prefs, error);
     return mongoc_client_select_server(
         call->client, *manner != READS,
         *manner == READS ? call->read_prefs : NULL, error);
@@ -106,6 +122,9 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
 
     if (bson_iter_init_find(&i, opts, "serverId")) {
         s->server_id = (uint32_t)bson_iter_as_int64(&i);
+        if (*manner == WRITES && call->read_prefs != NULL &&
+            server_takes_writes(call->client, s->server_id))
+            *manner = WRITES_AS_READS;
         return true;
     }
     if (call->in_transaction) /* on a sharded cluster it is bound to one */
@@ -258,6 +277,10 @@ static bool run_first(struct stc_call *call, enum manner manner,
     if (manner == WRITES_AS_READS)
         return mongoc_client_command_with_opts(
             call->client, db, command, call->read_prefs, opts, reply, error);
+    if (manner == COMMANDS)
+        return mongoc_client_command_with_opts(call->client, db, command,
+                                               call->own_read_prefs, opts,
+                                               reply, error);
     if (call->collection != NULL)
         return mongoc_collection_read_command_with_opts(
             call->collection, command, call->read_prefs, opts, reply, error);
@@ -284,6 +307,20 @@ static void make_empty(bson_t *reply)
     bson_reinit(reply);
     BSON_APPEND_ARRAY_BEGIN(reply, "databases", &none);
     bson_append_array_end(reply, &none);
+}
+
+/* The getMore bears the find's preference, as the driver's does. */
+static void keep_prefs(struct stc_server_cursor *s,
+                       const struct stc_call *call, enum manner manner)
+{
+    const mongoc_read_prefs_t *prefs =
+        manner == READS      ? call->read_prefs
+        : manner == COMMANDS ? call->own_read_prefs
+                             : NULL;
+
+    if (s->id != 0 && prefs != NULL &&
+        mongoc_read_prefs_get_mode(prefs) != MONGOC_READ_PRIMARY)
+        s->prefs = mongoc_read_prefs_copy(prefs);
 }
 
 bool stc_server_cursor_open(struct stc_server_cursor *s,
@@ -318,6 +355,8 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
             ok = take_reply(s, &reply, call->result, documents);
         else
             stf_result_take_reply(call->result, &reply);
+        if (ok)
+            keep_prefs(s, call, manner);
     }
     bson_destroy(&command);
     bson_destroy(&opts);
@@ -341,7 +380,8 @@ static const char *split(const struct stc_server_cursor *s, char *db,
 
 /* On the find's server, in its session. */
 static bool run(struct stc_server_cursor *s, mongoc_client_t *client,
-                const char *db, const bson_t *command, bson_t *reply,
+                const char *db, const bson_t *command,
+                const mongoc_read_prefs_t *prefs, bson_t *reply,
                 bson_error_t *error)
 {
     bson_t opts = BSON_INITIALIZER;
@@ -351,8 +391,8 @@ static bool run(struct stc_server_cursor *s, mongoc_client_t *client,
     if (s->session != NULL)
         ok = mongoc_client_session_append(s->session, &opts, error);
     if (ok)
-        ok = mongoc_client_command_with_opts(client, db, command, NULL, &opts,
-                                             reply, error);
+        ok = mongoc_client_command_with_opts(client, db, command, prefs,
+                                             &opts, reply, error);
     else
         bson_init(reply);
     bson_destroy(&opts);
@@ -386,7 +426,7 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
         bson_init_static(&comment, s->comment, BSON_UINT32_FROM_LE(length));
         bson_concat(&command, &comment);
     }
-    ok = run(s, client, db, &command, &reply, &result->error);
+    ok = run(s, client, db, &command, s->prefs, &reply, &result->error);
     if (ok)
         ok = take_reply(s, &reply, result, documents);
     else
@@ -411,7 +451,7 @@ void stc_server_cursor_kill(struct stc_server_cursor *s,
     BSON_APPEND_ARRAY_BEGIN(&command, "cursors", &ids);
     BSON_APPEND_INT64(&ids, "0", s->id);
     bson_append_array_end(&command, &ids);
-    run(s, client, db, &command, &reply, &error);
+    run(s, client, db, &command, NULL, &reply, &error);
     bson_destroy(&reply);
     bson_destroy(&command);
 }
@@ -433,6 +473,8 @@ void stc_server_cursor_end(struct stc_server_cursor *s)
     if (s->session != NULL && !s->is_users)
         mongoc_client_session_destroy(s->session);
     s->session = NULL;
+    mongoc_read_prefs_destroy(s->prefs);
+    s->prefs = NULL;
     free(s->comment);
     s->ns[0] = '\0';
     s->comment = NULL;

@@ -25,6 +25,7 @@ struct stc_server_cursor {
     int64_t batch_size;        /* 0: the server's */
     int64_t max_await_time_ms; /* 0: none */
     uint8_t *comment;          /* {comment: ..} as BSON bytes, or NULL */
+    mongoc_read_prefs_t *prefs; /* of a find not on the primary, or NULL */
     mongoc_client_session_t *session;
     bool is_users; /* the session is */
     struct stc_connection *connection; /* NULL: nothing is kept */

@@ -51,7 +51,7 @@ struct stc_verb {
     stc_open_fn *open;
 };
 
-/* {mode, tags, maxStalenessSeconds} as the driver's type; NULL: `view` is
+/* {mode, tags, maxStalenessSeconds, hedge} as the driver's type; NULL: `view` is
  * empty.  The document was checked by lib.  (verb_opts.c) */
 mongoc_read_prefs_t *stc_read_prefs_new(const bson_t *view);
 

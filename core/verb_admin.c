@@ -1,73 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/verb_admin.c - commands; databases, collections and indexes made,
- * named and dropped. */
-#include <string.h>
-
+/* core/verb_admin.c - databases, collections and indexes made, named and
+ * dropped. */
 #include "core/verb_support.h"
-
-/* ---- commands ---------------------------------------------------- */
-
-typedef bool command_fn(mongoc_database_t *database, const bson_t *command,
-                        const mongoc_read_prefs_t *prefs, const bson_t *opts,
-                        bson_t *reply, bson_error_t *error);
-
-/* A getMore takes maxTimeMS for something else. */
-static bool takes_max_time(const bson_t *command)
-{
-    bson_iter_t i;
-
-    return bson_iter_init(&i, command) && bson_iter_next(&i) &&
-           strcmp(bson_iter_key(&i), "getMore") != 0 &&
-           !bson_iter_init_find(&i, command, "maxTimeMS");
-}
-
-static bool command_by(struct stc_call *call, command_fn *fn,
-                       const mongoc_read_prefs_t *prefs)
-{
-    bson_t room = BSON_INITIALIZER, reply;
-    const bson_t *opts = &call->opts;
-    bool ok;
-
-    if (takes_max_time(&call->arguments[0]))
-        opts = stc_timed_opts(call, &room);
-    ok = fn(call->database, &call->arguments[0], prefs, opts, &reply,
-            &call->result->error);
-    bson_destroy(&room);
-    return stc_verb_end(call, ok, &reply);
-}
-
-static bool command(struct stc_call *call)
-{
-    bool ok = command_by(call, mongoc_database_command_with_opts,
-                         call->own_read_prefs);
-
-    call->unacknowledged = ok && stc_is_unacknowledged(call, false);
-    return ok;
-}
-
-static bool read_command(struct stc_call *call)
-{
-    return command_by(call, mongoc_database_read_command_with_opts,
-                      call->read_prefs);
-}
-
-static bool write_through(mongoc_database_t *database, const bson_t *command,
-                          const mongoc_read_prefs_t *prefs,
-                          const bson_t *opts, bson_t *reply,
-                          bson_error_t *error)
-{
-    (void)prefs;
-    return mongoc_database_write_command_with_opts(database, command, opts,
-                                                   reply, error);
-}
-
-static bool write_command(struct stc_call *call)
-{
-    bool ok = command_by(call, write_through, NULL);
-
-    call->unacknowledged = ok && stc_is_unacknowledged(call, true);
-    return ok;
-}
 
 /* ---- names ------------------------------------------------------- */
 
@@ -272,9 +206,6 @@ static bool create_indexes(struct stc_call *call)
     const struct stc_verb stc_verb_##verb = { \
         .name = #verb, .run = (fn)}
 
-VERB(command, command);
-VERB(read_command, read_command);
-VERB(write_command, write_command);
 VERB(list_database_names, list_database_names);
 VERB(list_collection_names, list_collection_names);
 VERB(has_collection, has_collection);

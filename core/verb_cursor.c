@@ -82,11 +82,23 @@ static bool aggregate_open(struct stc_call *call, bson_t *command,
 
 /* The lists run on the primary and know no read concern. */
 
+bool stc_open_list(struct stc_call *call, bson_t *command, bson_t *opts)
+{
+    if (!append_cursor(call, false, command))
+        return false;
+    append_options(call, command, opts);
+    return true;
+}
+
 static bool list_databases_open(struct stc_call *call, bson_t *command,
                                 bson_t *opts)
 {
+    bson_iter_t i;
+
     BSON_APPEND_INT32(command, "listDatabases", 1);
     append_options(call, command, opts);
+    if (bson_iter_init_find(&i, &call->opts, "batchSize"))
+        bson_append_iter(command, NULL, -1, &i); /* for the server to refuse */
     return true;
 }
 
@@ -94,8 +106,8 @@ static bool list_collections_open(struct stc_call *call, bson_t *command,
                                   bson_t *opts)
 {
     BSON_APPEND_INT32(command, "listCollections", 1);
-    if (!append_cursor(call, false, command))
-        return false;
+    if (bson_has_field(&call->opts, "batchSize"))
+        return stc_open_list(call, command, opts);
     append_options(call, command, opts);
     return true;
 }
@@ -104,10 +116,7 @@ static bool list_indexes_open(struct stc_call *call, bson_t *command,
                               bson_t *opts)
 {
     BSON_APPEND_UTF8(command, "listIndexes", call->name);
-    if (!append_cursor(call, false, command))
-        return false;
-    append_options(call, command, opts);
-    return true;
+    return stc_open_list(call, command, opts);
 }
 
 #define OPEN(verb) \

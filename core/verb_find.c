@@ -68,6 +68,9 @@ static bool make_command(struct stc_call *call, bool one, bson_t *command,
 
         if (key[0] == '$' || key[0] == '\0')
             return stc_verb_fault(call, "opts: \"%s\" is no option", key);
+        if (strcmp(key, "writeConcern") == 0 && !BSON_ITER_HOLDS_DOCUMENT(&i))
+            return stc_verb_fault(call, "opts: writeConcern must be a "
+                                        "document");
         if (strcmp(key, "exhaust") == 0 && bson_iter_as_bool(&i))
             return stc_verb_fault(call, "opts: exhaust is not supported");
         switch (place_of(key, one)) {

@@ -20,7 +20,7 @@ mongoc_read_prefs_t *stc_read_prefs_new(const bson_t *view)
     const uint8_t *data;
     uint32_t length;
     bson_iter_t i;
-    bson_t tags;
+    bson_t view_of;
 
     if (bson_empty(view) || !bson_iter_init(&i, view))
         return NULL;
@@ -34,8 +34,12 @@ mongoc_read_prefs_t *stc_read_prefs_new(const bson_t *view)
                     mongoc_read_prefs_set_mode(prefs, modes[m].mode);
         } else if (strcmp(key, "tags") == 0) {
             bson_iter_array(&i, &length, &data);
-            if (bson_init_static(&tags, data, length))
-                mongoc_read_prefs_set_tags(prefs, &tags);
+            if (bson_init_static(&view_of, data, length))
+                mongoc_read_prefs_set_tags(prefs, &view_of);
+        } else if (strcmp(key, "hedge") == 0) {
+            bson_iter_document(&i, &length, &data);
+            if (bson_init_static(&view_of, data, length))
+                mongoc_read_prefs_set_hedge(prefs, &view_of);
         } else if (strcmp(key, "maxStalenessSeconds") == 0) {
             mongoc_read_prefs_set_max_staleness_seconds(
                 prefs, bson_iter_as_int64(&i));

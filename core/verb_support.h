@@ -26,6 +26,10 @@ bool stc_is_unacknowledged(const struct stc_call *call, bool inherits);
  * the primary, and its write concern counts. */
 bool stc_pipeline_writes(const bson_t *pipeline);
 
+/* cursor: {batchSize} and the options of a command that lists: one that runs
+ * on the primary and knows no read concern.  (verb_cursor.c) */
+bool stc_open_list(struct stc_call *call, bson_t *command, bson_t *opts);
+
 /* ---- back -------------------------------------------------------- */
 
 /* The end of a verb: the verdict and the reply (taken, initialised; NULL:

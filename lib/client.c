@@ -208,6 +208,15 @@ stator_future_t *stator_client_write_command(stator_client_t *client,
                    db, c, opts);
 }
 
+stator_future_t *stator_client_read_write_command(stator_client_t *client,
+                                                  const char *db,
+                                                  const bson_t *c,
+                                                  const bson_t *opts)
+{
+    return command(client, "client.read_write_command",
+                   &stc_verb_read_write_command, db, c, opts);
+}
+
 stator_future_t *stator_client_ping(stator_client_t *client,
                                     const bson_t *opts)
 {
@@ -250,6 +259,53 @@ stator_future_t *stator_client_drop_database(stator_client_t *client,
     return stl_request_submit(&r);
 }
 
+/* ---- the deployment ---------------------------------------------------- */
+
+stator_future_t *stator_client_select_server(stator_client_t *client,
+                                             bool for_writes,
+                                             const bson_t *opts)
+{
+    bson_t how = BSON_INITIALIZER;
+    struct stl_request r;
+
+    stl_request_begin_on_client(&r, "client.select_server",
+                                &stc_verb_select_server, client, "", opts,
+                                STL_OPERATION);
+    BSON_APPEND_BOOL(&how, "for_writes", for_writes);
+    stl_request_document(&r, "for_writes", &how);
+    bson_destroy(&how);
+    return stl_request_submit(&r);
+}
+
+stator_future_t *
+stator_client_get_server_descriptions(stator_client_t *client,
+                                      const bson_t *opts)
+{
+    struct stl_request r;
+
+    stl_request_begin_on_client(&r, "client.get_server_descriptions",
+                                &stc_verb_get_server_descriptions, client, "",
+                                opts, STL_OPERATION);
+    return stl_request_submit(&r);
+}
+
+stator_future_t *
+stator_client_get_handshake_description(stator_client_t *client,
+                                        uint32_t server_id,
+                                        const bson_t *opts)
+{
+    bson_t which = BSON_INITIALIZER;
+    struct stl_request r;
+
+    stl_request_begin_on_client(&r, "client.get_handshake_description",
+                                &stc_verb_get_handshake_description, client,
+                                "", opts, STL_OPERATION);
+    BSON_APPEND_INT64(&which, "server_id", server_id);
+    stl_request_document(&r, "server_id", &which);
+    bson_destroy(&which);
+    return stl_request_submit(&r);
+}
+
 stator_future_t *stator_client_run(stator_client_t *client,
                                    stator_work_fn *fn, void *arg,
                                    const bson_t *opts)
@@ -286,6 +342,18 @@ stator_database_t *stator_client_get_database(stator_client_t *client,
 {
     const char *fault = client == NULL ? "the client is NULL" : NULL;
 
+    if (fault == NULL)
+        fault = stl_name_fault(STL_DATABASE, db);
+    return stl_database_of(stl_handle_new(client, db, NULL, NULL, fault));
+}
+
+stator_database_t *stator_client_get_default_database(stator_client_t *client)
+{
+    const char *fault = client == NULL ? "the client is NULL" : NULL;
+    const char *db = client == NULL ? NULL : stc_client_default_db(client);
+
+    if (fault == NULL && db == NULL)
+        fault = "the client's URI names no database";
     if (fault == NULL)
         fault = stl_name_fault(STL_DATABASE, db);
     return stl_database_of(stl_handle_new(client, db, NULL, NULL, fault));

@@ -75,6 +75,37 @@ stator_future_t *stl_cursor_ask(stator_cursor_t *cursor, enum stc_want want,
     return stf_future_no_memory();
 }
 
+static stator_cursor_t *failed(const char *problem)
+{
+    stator_future_t *fault = stf_future_failed(
+        STATOR_ERROR_ARGUMENT, "cursor.clone", "%s", problem);
+    stator_cursor_t *cursor = stl_cursor_new_failed(fault);
+
+    stator_future_unref(fault);
+    return cursor;
+}
+
+stator_cursor_t *stator_cursor_clone(stator_cursor_t *cursor)
+{
+    struct stc_request request;
+    char problem[256];
+
+    if (cursor == NULL)
+        return failed("the cursor is NULL");
+    if (cursor->fault != NULL)
+        return stl_cursor_new_failed(cursor->fault);
+    if (cursor->core == NULL ||
+        !stc_cursor_request_again(cursor->core, &request))
+        return &no_memory;
+    if (!stc_request_bind(cursor->client, &request, problem,
+                          sizeof problem)) {
+        free(request.bytes);
+        return failed(problem);
+    }
+    request.site = __builtin_return_address(0);
+    return stl_cursor_new(cursor->client, &request);
+}
+
 static stator_future_t *ask(stator_cursor_t *cursor, const char *subject,
                             enum stc_want want, int64_t max)
 {

@@ -105,6 +105,26 @@ stator_future_t *stator_database_write_command(stator_database_t *database,
                    &stc_verb_write_command, c, opts);
 }
 
+stator_future_t *
+stator_database_read_write_command(stator_database_t *database,
+                                   const bson_t *c, const bson_t *opts)
+{
+    return command(database, "database.read_write_command",
+                   &stc_verb_read_write_command, c, opts);
+}
+
+stator_cursor_t *
+stator_database_run_cursor_command(stator_database_t *database,
+                                   const bson_t *c, const bson_t *opts)
+{
+    struct stl_request r;
+
+    begin(&r, "database.run_cursor_command", &stc_verb_run_cursor_command,
+          database, opts, STL_CURSOR);
+    stl_request_command(&r, c);
+    return stl_request_open(&r);
+}
+
 stator_cursor_t *stator_database_aggregate(stator_database_t *database,
                                            const bson_t *pipeline,
                                            const bson_t *opts)

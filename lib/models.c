@@ -346,3 +346,35 @@ void stl_request_index_model(struct stl_request *r, const bson_t *model,
     }
     bson_string_free(made, true);
 }
+
+/* What has no name the server calls "default". */
+void stl_request_search_index_model(struct stl_request *r,
+                                    const bson_t *model, size_t index)
+{
+    bool has_definition = false;
+    bson_iter_t i;
+
+    if (!stl_request_check(r, (struct stl_label){"models", (int64_t)index},
+                           model) ||
+        !bson_iter_init(&i, model))
+        return;
+    while (bson_iter_next(&i)) {
+        const char *key = bson_iter_key(&i);
+        bool is_text = strcmp(key, "name") == 0 || strcmp(key, "type") == 0;
+
+        if (strcmp(key, "definition") == 0) {
+            has_definition = true;
+            if (!BSON_ITER_HOLDS_DOCUMENT(&i))
+                FAULT(r, "models[%zu].definition must be a document, is %s",
+                      index, stl_type_name(&i));
+        } else if (!is_text) {
+            FAULT(r, "models[%zu].%s is unknown", index, key);
+        } else if (!BSON_ITER_HOLDS_UTF8(&i)) {
+            FAULT(r, "models[%zu].%s must be a string, is %s", index, key,
+                  stl_type_name(&i));
+        }
+    }
+    if (!has_definition)
+        FAULT(r, "models[%zu].definition is missing", index);
+    stl_request_copy(r, model);
+}

@@ -12,6 +12,9 @@ void stl_request_write_model(struct stl_request *r, const bson_t *model,
 /* Check the model and copy it, with a name. */
 void stl_request_index_model(struct stl_request *r, const bson_t *model,
                              size_t index);
+/* {definition, name, type}: check and copy. */
+void stl_request_search_index_model(struct stl_request *r,
+                                    const bson_t *model, size_t index);
 /* Operators, or a pipeline. */
 void stl_request_update(struct stl_request *r, const bson_t *update);
 /* No operators. */

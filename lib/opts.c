@@ -79,6 +79,14 @@ bool stl_read_preference_check(const bson_iter_t *value, char *problem)
                              "positive integer or -1");
             if (n != -1)
                 only_other = "maxStalenessSeconds";
+        } else if (strcmp(key, "hedge") == 0) {
+            bson_t hedge;
+
+            if (!BSON_ITER_HOLDS_DOCUMENT(&i))
+                return FAULT("readPreference.hedge must be a document, is %s",
+                             stl_type_name(&i));
+            if (stl_value_as_document(&i, &hedge) && !bson_empty(&hedge))
+                only_other = "hedge";
         } else {
             return FAULT("readPreference.%s is unknown", key);
         }

@@ -40,7 +40,7 @@ bool stl_transaction_options_check(const bson_t *options, bool is_operation,
 /* {causalConsistency, snapshot, defaultTransactionOptions, leaseId, ..} */
 bool stl_session_options_check(const bson_t *options, char *problem);
 
-/* {mode, tags, maxStalenessSeconds} */
+/* {mode, tags, maxStalenessSeconds, hedge} */
 bool stl_read_preference_check(const bson_iter_t *value,
                                char *problem);
 /* The options of a handle: readPreference, readConcern, writeConcern; `old`

@@ -23,6 +23,8 @@
  *                                           threads bear its first 8
  *   transport       STATOR_TRANSPORT        "stator"    "stator", "driver"
  *   abandoned       STATOR_ABANDONED        "leave"     "leave", "kill"
+ *   serverApi       STATOR_SERVER_API       none        {version: "1", strict:
+ *                                           bool, deprecationErrors: bool}
  *
  * maxConnections is, unless given, the URI's maxPoolSize if that is given,
  * else the larger of 100 and 2 * (workers + watchers) + 1; below workers +
@@ -50,6 +52,10 @@
  * yours (session.h), to the server that has it, if that is still reached; it
  * waits for each step of that for 2 s at most.
  *
+ * `serverApi`: the versioned API that every command declares; in the
+ * environment it is JSON.  A pool of your own has it by
+ * mongoc_client_pool_set_server_api; there the option is an error.
+ *
  * An unknown key or a wrong type is an error that names it.
  * Operations never wait for a connection; a request for a lease does (lease.h,
  * session.h), and waitQueueTimeoutMS of the URI bounds that.
@@ -72,7 +78,7 @@
  *                   put there: where it is to run, in which session
  *   readPreference  {mode: "primary", "primaryPreferred", "secondary",
  *                   "secondaryPreferred" or "nearest", tags: [{..}],
- *                   maxStalenessSeconds: int}
+ *                   maxStalenessSeconds: int, hedge: {enabled: bool}}
  */
 #ifndef STATOR_CLIENT_H
 #define STATOR_CLIENT_H
@@ -259,6 +265,15 @@ STATOR_API stator_future_t *
 stator_client_write_command(stator_client_t *client, const char *db,
                             const bson_t *command, const bson_t *opts);
 
+/* As stator_client_command, with the client's read and write concern, on the
+ * primary: for commands that do both.  A read preference is not used.
+ *
+ * Thread: any.  Owns: as stator_client_command.  Errors: likewise.
+ * Source: mongoc_client_read_write_command_with_opts. */
+STATOR_API stator_future_t *
+stator_client_read_write_command(stator_client_t *client, const char *db,
+                                 const bson_t *command, const bson_t *opts);
+
 /* Is the server there?  {ping: 1} on "admin".
  *
  * Thread: any.  Owns: as stator_client_command.  Errors: likewise.
@@ -291,6 +306,37 @@ STATOR_API stator_future_t *
 stator_client_drop_database(stator_client_t *client, const char *db,
                             const bson_t *opts);
 
+/* Which server would an operation go to?  Waits until there is one, for
+ * serverSelectionTimeoutMS at most.  The document is {serverId, address,
+ * type, roundTripTimeMS, helloResponse}; `opts` of commands take serverId.
+ * readPreference counts unless `for_writes`.
+ *
+ * Thread: any.  Owns: as stator_client_command.  Errors: likewise.
+ * Source: mongoc_client_select_server. */
+STATOR_API stator_future_t *
+stator_client_select_server(stator_client_t *client, bool for_writes,
+                            const bson_t *opts);
+
+/* All servers that are known now; no server is asked.  The reply holds the
+ * array "servers" of documents as select_server's, the count is its length.
+ *
+ * Thread: any.  Owns: as stator_client_command.  Errors: likewise.
+ * Source: mongoc_client_get_server_descriptions. */
+STATOR_API stator_future_t *
+stator_client_get_server_descriptions(stator_client_t *client,
+                                      const bson_t *opts);
+
+/* What the server `server_id` said when a worker's connection to it was made,
+ * which it makes if there is none; a document as select_server's.
+ *
+ * Thread: any.  Owns: as stator_client_command.  Errors: likewise.
+ * Units: server_id, the serverId of such a document.
+ * Source: mongoc_client_get_handshake_description. */
+STATOR_API stator_future_t *
+stator_client_get_handshake_description(stator_client_t *client,
+                                        uint32_t server_id,
+                                        const bson_t *opts);
+
 /* Run `fn` on a worker.
  *
  * Thread: any.
@@ -322,6 +368,14 @@ stator_client_get_collection(stator_client_t *client, const char *db,
  * Source: mongoc_client_get_database. */
 STATOR_API stator_database_t *
 stator_client_get_database(stator_client_t *client, const char *db);
+
+/* A handle of the database that the URI names.  No I/O.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.
+ * Errors: as stator_client_get_collection, also when the URI names none.
+ * Source: mongoc_client_get_default_database. */
+STATOR_API stator_database_t *
+stator_client_get_default_database(stator_client_t *client);
 
 #ifdef __cplusplus
 }

@@ -349,6 +349,156 @@ stator_collection_drop(
     stator_collection_t *collection,
     const bson_t *opts);
 
+/* ---- commands, on the collection's database, with this handle's options -- */
+
+/* Run `command`.  The reply is stator_future_reply.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_command(
+    stator_collection_t *collection,
+    const bson_t *command,
+    const bson_t *opts);
+
+/* As stator_collection_command, with the handle's read concern and
+ * preference, and the driver's retryable reads.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_read_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_read_command(
+    stator_collection_t *collection,
+    const bson_t *command,
+    const bson_t *opts);
+
+/* As stator_collection_command, with the handle's write concern.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_write_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_write_command(
+    stator_collection_t *collection,
+    const bson_t *command,
+    const bson_t *opts);
+
+/* As stator_collection_command, with the handle's read and write concern, on
+ * the primary: for commands that do both.  A read preference is not used.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_read_write_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_read_write_command(
+    stator_collection_t *collection,
+    const bson_t *command,
+    const bson_t *opts);
+
+/* ---- what it says of itself -------------------------------------- */
+
+/* Is it sound?  The reply is the server's; `opts` may hold full, repair,
+ * metadata.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_validate. */
+STATOR_API stator_future_t *
+stator_collection_validate(
+    stator_collection_t *collection,
+    const bson_t *opts);
+
+/* Its sizes and counts, as the reply; `opts` may hold a scale.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_collection_stats. */
+STATOR_API stator_future_t *
+stator_collection_stats(
+    stator_collection_t *collection,
+    const bson_t *opts);
+
+/* The options that it was made with, as stator_future_document; none: there
+ * is no such collection.  The reply is its element of list_collections.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_database_find_collections_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_options(
+    stator_collection_t *collection,
+    const bson_t *opts);
+
+/* ---- search indexes ----------------------------------------------
+ * For servers that have them.  These have returned when the server has taken
+ * the request, and it goes on by itself: what came of it list_search_indexes
+ * tells.  The handle's concerns are not sent. */
+
+/* Make one search index; `model` as in create_search_indexes.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: the server's "createSearchIndexes", by
+ *   mongoc_collection_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_create_search_index(
+    stator_collection_t *collection,
+    const bson_t *model,
+    const bson_t *opts);
+
+/* Make search indexes.  A model is {definition: {..}, name: .., type: ..};
+ * the server calls one without a name "default".  The reply holds "names".
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Units: n, models, 0 or more.
+ * Source: the server's "createSearchIndexes", by
+ *   mongoc_collection_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_create_search_indexes(
+    stator_collection_t *collection,
+    const bson_t **models,
+    size_t n,
+    const bson_t *opts);
+
+/* Give the search index `name` another definition.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: the server's "updateSearchIndex", by
+ *   mongoc_collection_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_update_search_index(
+    stator_collection_t *collection,
+    const char *name,
+    const bson_t *definition,
+    const bson_t *opts);
+
+/* Drop the search index `name`.  A collection that is not there is no error.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: the server's "dropSearchIndex", by
+ *   mongoc_collection_command_with_opts. */
+STATOR_API stator_future_t *
+stator_collection_drop_search_index(
+    stator_collection_t *collection,
+    const char *name,
+    const bson_t *opts);
+
+/* The search indexes, a document each; `name` NULL: all.
+ *
+ * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
+ *   future of the cursor.
+ * Source: the stage "$listSearchIndexes". */
+STATOR_API stator_cursor_t *
+stator_collection_list_search_indexes(
+    stator_collection_t *collection,
+    const char *name,
+    const bson_t *opts);
+
 /* One more reference.
  *
  * Thread: any.  Owns: caller gains one; returns `collection`.  Errors: none;

@@ -51,6 +51,14 @@ typedef bool stator_each_fn(const bson_t *document, void *arg);
 typedef stator_future_t *stator_each_async_fn(const bson_t *document,
                                               void *arg);
 
+/* A new cursor over the same, with the same options, not yet begun; in the
+ * session or on the lease of the first one.
+ *
+ * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
+ *   future of the cursor; ARGUMENT when the session or the lease has ended.
+ * Source: mongoc_cursor_clone. */
+STATOR_API stator_cursor_t *stator_cursor_clone(stator_cursor_t *cursor);
+
 /* The next document: stator_future_document.  DONE with none at the end; a
  * tailable cursor has reached it for now whenever the server has nothing new,
  * and can be asked again.

@@ -78,6 +78,32 @@ STATOR_API stator_future_t *
 stator_database_write_command(stator_database_t *database,
                               const bson_t *command, const bson_t *opts);
 
+/* As stator_database_command, with the handle's read and write concern, on
+ * the primary: for commands that do both.  A read preference is not used.
+ *
+ * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
+ *   future.
+ * Source: mongoc_database_read_write_command_with_opts. */
+STATOR_API stator_future_t *
+stator_database_read_write_command(stator_database_t *database,
+                                   const bson_t *command,
+                                   const bson_t *opts);
+
+/* A cursor over what `command` finds: any command whose reply holds a
+ * {cursor: {id, ns, firstBatch}}.  It is sent as stator_database_command
+ * sends it, by the first future, and not retried.  These of `opts` are for
+ * the batches that follow, and not sent with the command: batchSize, comment,
+ * maxAwaitTimeMS, tailable, awaitData.
+ *
+ * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
+ *   future of the cursor; a reply without a cursor is one.
+ * Source: mongoc_database_command_with_opts and
+ *   mongoc_cursor_new_from_command_reply_with_opts. */
+STATOR_API stator_cursor_t *
+stator_database_run_cursor_command(stator_database_t *database,
+                                   const bson_t *command,
+                                   const bson_t *opts);
+
 /* Aggregate on the database itself ($currentOp, $listLocalSessions, ..).
  *
  * Thread: any.  Owns: a new cursor, never NULL.  Errors: through the first
@@ -88,7 +114,8 @@ stator_database_aggregate(stator_database_t *database,
                           const bson_t *pipeline, const bson_t *opts);
 
 /* Make the collection `name`; `opts` may hold what the server's "create"
- * takes: capped, size, validator, ..
+ * takes: capped, size, validator, viewOn and pipeline, clusteredIndex,
+ * timeseries, ..; of encryptedFields see encryption.md.
  *
  * Thread: any.  Owns: a new reference, never NULL.  Errors: through the
  *   future.

@@ -267,7 +267,11 @@ static void calls_on_a_client(heirs_t *h, const bson_t *one)
     CALL(is_forked, stator_client_command, c, "d", one, NULL);
     CALL(is_forked, stator_client_read_command, c, "d", one, NULL);
     CALL(is_forked, stator_client_write_command, c, "d", one, NULL);
+    CALL(is_forked, stator_client_read_write_command, c, "d", one, NULL);
     CALL(is_forked, stator_client_ping, c, NULL);
+    CALL(is_forked, stator_client_select_server, c, true, NULL);
+    CALL(is_forked, stator_client_get_server_descriptions, c, NULL);
+    CALL(is_forked, stator_client_get_handshake_description, c, 1, NULL);
     CALL(is_forked_cursor, stator_client_list_databases, c, NULL);
     CALL(is_forked, stator_client_list_database_names, c, NULL);
     CALL(is_forked, stator_client_drop_database, c, "d", NULL);
@@ -296,6 +300,8 @@ static void calls_on_a_database(stator_database_t *d, const bson_t *one)
     CALL(is_forked, stator_database_command, d, one, NULL);
     CALL(is_forked, stator_database_read_command, d, one, NULL);
     CALL(is_forked, stator_database_write_command, d, one, NULL);
+    CALL(is_forked, stator_database_read_write_command, d, one, NULL);
+    CALL(is_forked_cursor, stator_database_run_cursor_command, d, one, NULL);
     CALL(is_forked_cursor, stator_database_aggregate, d, &none, NULL);
     CALL(is_forked, stator_database_create_collection, d, "c", NULL);
     CALL(is_forked_cursor, stator_database_list_collections, d, NULL);
@@ -321,6 +327,29 @@ static void reads_on_a_collection(stator_collection_t *c, const bson_t *one)
     CALL(is_forked, stator_collection_estimated_document_count, c, NULL);
     CALL(is_forked, stator_collection_distinct, c, "a", NULL, NULL);
     CALL(is_forked_cursor, stator_collection_list_indexes, c, NULL);
+}
+
+static void commands_on_a_collection(stator_collection_t *c,
+                                     const bson_t *one)
+{
+    bson_t *model = BCON_NEW("definition", "{", "}");
+    const bson_t *models[] = {model};
+
+    CALL(is_forked, stator_collection_command, c, one, NULL);
+    CALL(is_forked, stator_collection_read_command, c, one, NULL);
+    CALL(is_forked, stator_collection_write_command, c, one, NULL);
+    CALL(is_forked, stator_collection_read_write_command, c, one, NULL);
+    CALL(is_forked, stator_collection_validate, c, NULL);
+    CALL(is_forked, stator_collection_stats, c, NULL);
+    CALL(is_forked, stator_collection_options, c, NULL);
+    CALL(is_forked, stator_collection_create_search_index, c, model, NULL);
+    CALL(is_forked, stator_collection_create_search_indexes, c, models, 1,
+         NULL);
+    CALL(is_forked, stator_collection_update_search_index, c, "i", one, NULL);
+    CALL(is_forked, stator_collection_drop_search_index, c, "i", NULL);
+    CALL(is_forked_cursor, stator_collection_list_search_indexes, c, "i",
+         NULL);
+    bson_destroy(model);
 }
 
 static void writes_on_a_collection(stator_collection_t *c, const bson_t *one)
@@ -365,6 +394,10 @@ static void new_handles(heirs_t *h)
     CALL(IS_SOMETHING, d = stator_client_get_database, h->client, "d");
     MUST(is_forked(stator_database_drop(d, NULL)));
     stator_database_unref(d);
+    CALL(IS_SOMETHING, d = stator_client_get_default_database, h->client);
+    MUST(stator_future_poll(stator_database_drop(d, NULL)) ==
+         STATOR_FUTURE_FAILED); /* its URI names none */
+    stator_database_unref(d);
     CALL(IS_SOMETHING, c = stator_database_get_collection, h->database, "c");
     MUST(is_forked(stator_collection_drop(c, NULL)));
     stator_collection_unref(c);
@@ -388,6 +421,7 @@ static void calls_on_a_cursor(heirs_t *h)
     CALL(is_forked, stator_cursor_each, c, h->dispatcher, each_nothing, NULL);
     CALL(is_forked, stator_cursor_each_async, c, h->dispatcher,
          each_async_nothing, NULL);
+    CALL(is_forked_cursor, stator_cursor_clone, c);
     CALL(is_forked, stator_cursor_close, c);
     CALL(IS_SOMETHING, stator_cursor_ref, c);
     GIVE(stator_cursor_unref, c);
@@ -552,6 +586,7 @@ static void sweep(heirs_t *h)
     calls_on_a_database(h->database, &one);
     reads_on_a_collection(h->collection, &one);
     writes_on_a_collection(h->collection, &one);
+    commands_on_a_collection(h->collection, &one);
     new_handles(h);
     calls_on_a_cursor(h);
     calls_on_a_change_stream(h);

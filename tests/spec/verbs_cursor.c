@@ -70,14 +70,11 @@ static bool raw_create_find(call_t *call)
 }
 
 /* What is said of later batches, not of the command. */
-static void reply_opts(const call_t *call, uint32_t server_id, bson_t *opts)
+static void append_later(const call_t *call, bson_t *opts)
 {
     const char *type = value_utf8(&call->arguments, "cursorType", "");
-    bson_error_t error;
     bson_iter_t at;
 
-    bson_init(opts);
-    bson_append_int64(opts, "serverId", -1, server_id);
     if (value_find(&call->arguments, "batchSize", &at))
         value_put(opts, "batchSize", &at);
     if (value_find(&call->arguments, "maxTimeMS", &at)) {
@@ -89,6 +86,15 @@ static void reply_opts(const call_t *call, uint32_t server_id, bson_t *opts)
     if (strncmp(type, "tailable", 8) == 0 ||
         value_has(&call->arguments, "maxTimeMS"))
         bson_append_bool(opts, "tailable", -1, true);
+}
+
+static void reply_opts(const call_t *call, uint32_t server_id, bson_t *opts)
+{
+    bson_error_t error;
+
+    bson_init(opts);
+    bson_append_int64(opts, "serverId", -1, server_id);
+    append_later(call, opts);
     if (call->session != NULL)
         mongoc_client_session_append(call->session->raw.session, opts,
                                      &error);
@@ -181,22 +187,49 @@ static bool raw_close(call_t *call)
 
 /* ---- Stator ---------------------------------------------------------- */
 
-static bool create_find(call_t *call)
+/* Takes `cursor`. */
+static bool open_(call_t *call, stator_cursor_t *cursor)
 {
     entity_t *entity = entity_new(ENTITY_CURSOR, call->object->client);
     stator_future_t *future;
-    bson_t filter;
 
-    call_view(call, "filter", &filter);
     call->result->made = entity;
-    entity->stator.cursor = stator_collection_find(
-        call->object->stator.collection, &filter, &call->opts);
-    future = stator_cursor_next(entity->stator.cursor);
+    entity->stator.cursor = cursor;
+    future = stator_cursor_next(cursor);
     if (!call_settle(call, future))
         return false;
     prime(entity, stator_future_document(future));
     stator_future_unref(future);
     return true;
+}
+
+static bool create_find(call_t *call)
+{
+    bson_t filter;
+
+    call_view(call, "filter", &filter);
+    return open_(call, stator_collection_find(call->object->stator.collection,
+                                              &filter, &call->opts));
+}
+
+static stator_cursor_t *command_cursor(call_t *call)
+{
+    bson_t command;
+
+    call_view(call, "command", &command);
+    append_later(call, &call->opts);
+    return stator_database_run_cursor_command(call->object->stator.database,
+                                              &command, &call->opts);
+}
+
+static bool run_cursor(call_t *call)
+{
+    return call_drain(call, command_cursor(call));
+}
+
+static bool create_command(call_t *call)
+{
+    return open_(call, command_cursor(call));
 }
 
 static bool once(call_t *call)
@@ -339,10 +372,10 @@ const verb_t cursor_verbs[] = {
      "!filter | allowDiskUse batchSize collation comment cursorType hint let "
      "limit max maxTimeMS min projection readPreference session skip sort",
      raw_create_find, create_find, NULL, MATCH_ROOT},
-    {"runCursorCommand", ENTITY_DATABASE, COMMAND, raw_run_cursor, NULL, NULL,
+    {"runCursorCommand", ENTITY_DATABASE, COMMAND, raw_run_cursor, run_cursor, NULL,
      MATCH_ROOT_LIST},
-    {"createCommandCursor", ENTITY_DATABASE, COMMAND, raw_create_command, NULL,
-     NULL, MATCH_ROOT},
+    {"createCommandCursor", ENTITY_DATABASE, COMMAND, raw_create_command,
+     create_command, NULL, MATCH_ROOT},
     {"iterateOnce", ENTITY_CURSOR, "", raw_once, once, NULL, MATCH_ROOT},
     {"iterateUntilDocumentOrError", ENTITY_CURSOR, "", raw_until, once, NULL,
      MATCH_ROOT},

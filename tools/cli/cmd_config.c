@@ -86,6 +86,33 @@ static void add(config_t *config, const char *option, const char *environment,
     bson_free(origin);
 }
 
+/* A document, or null. */
+static void add_server_api(config_t *config)
+{
+    bson_iter_t at, value, source;
+    const uint8_t *data;
+    uint32_t length;
+    bson_t api;
+    char *json = NULL, *origin;
+
+    if (!bson_iter_init(&at, &config->known) ||
+        !bson_iter_find_descendant(&at, "serverApi.value", &value) ||
+        !bson_iter_init(&at, &config->known) ||
+        !bson_iter_find_descendant(&at, "serverApi.source", &source))
+        return;
+    if (BSON_ITER_HOLDS_DOCUMENT(&value)) {
+        bson_iter_document(&value, &length, &data);
+        if (bson_init_static(&api, data, length))
+            json = bson_as_relaxed_extended_json(&api, NULL);
+    }
+    origin = origin_of("server-api", "STATOR_SERVER_API",
+                       bson_iter_utf8(&source, NULL));
+    table_add(&config->table, "server-api", json == NULL ? "none" : json,
+              origin);
+    bson_free(origin);
+    bson_free(json);
+}
+
 static void add_server(config_t *config, const session_t *session)
 {
     const settings_t *s = config->settings;
@@ -130,6 +157,7 @@ static void print(config_t *config, const session_t *session)
     add(config, "transport", "STATOR_TRANSPORT", "transport");
     add(config, "abandoned", "STATOR_ABANDONED", "abandoned");
     add(config, "name", "STATOR_NAME", "name");
+    add_server_api(config);
     table_print(&config->table, stdout);
 }
 
