@@ -48,6 +48,7 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     c->target = stc_target_ref(request->target);
     c->verb = request->verb;
     c->site = request->site;
+    c->context = request->context;
     c->bytes = request->bytes;
     c->n_documents = request->n_documents;
     c->timeout_ms = request->timeout_ms;
@@ -131,6 +132,7 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
     if (op == NULL)
         return NULL;
     op->site = c->site;
+    stc_op_future(op)->context = c->context;
     op->is_request = true;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;

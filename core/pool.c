@@ -7,6 +7,7 @@
 
 #include <stator/error.h>
 
+#include "core/event.h"
 #include "core/op.h"
 #include "core/target.h"
 #include "core/verb.h"
@@ -53,7 +54,9 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
         if (pool != NULL) {
             mongoc_client_pool_set_error_api(pool,
                                              MONGOC_ERROR_API_VERSION_2);
-            stc_reach_watch(&p->reach, pool, p->network.use_tls);
+            p->reach.wants_tls = p->network.use_tls;
+            p->events->reach = &p->reach;
+            stc_events_install(p->events, pool);
             stc_network_install(&p->network, pool);
         }
         pthread_mutex_lock(&p->lock);
@@ -386,6 +389,7 @@ void stc_pool_close(struct stc_pool *p, bool quick)
     if (p->pool != NULL && atomic_load(&p->out) == 0) {
         push_all(p, quick);
         mongoc_client_pool_destroy(p->pool);
+        stc_events_pool_gone(p->events);
         pthread_mutex_lock(&p->lock);
         p->pool = NULL;
         pthread_mutex_unlock(&p->lock);

@@ -27,6 +27,7 @@
 #include "core/reach.h"
 #include "core/transport.h"
 
+struct stc_events;
 struct stc_op;
 struct stc_target;
 
@@ -50,6 +51,7 @@ struct stc_pool {
     mongoc_client_pool_t *pool;
     struct stc_network network;
     struct stc_reach reach;
+    struct stc_events *events; /* the client's: its callbacks are the pool's */
     bool stops_server; /* killSessions after an operation that was cut */
     int max;
     int reserved;

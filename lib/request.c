@@ -229,6 +229,7 @@ static void take_opts(struct stl_request *r, const bson_t *opts,
     r->core.max_bytes = parsed.max_bytes;
     r->core.lease_id = parsed.lease_id;
     r->core.session_id = parsed.session_id;
+    r->core.context = parsed.context;
     if (parsed.has_own) {
         stl_opts_copy_driver_part(opts, &rest);
         stl_request_copy(r, &rest);
@@ -361,9 +362,14 @@ static void bind_strand(struct stl_request *r)
 
 static stator_future_t *failure(const struct stl_request *r)
 {
+    stator_future_t *f;
+
     if (r->code == STATOR_ERROR_MEMORY)
         return stf_future_no_memory();
-    return stf_future_failed(r->code, r->subject, "%s", r->problem);
+    f = stf_future_failed(r->code, r->subject, "%s", r->problem);
+    if (!f->immortal)
+        f->context = r->core.context;
+    return f;
 }
 
 stator_future_t *stl_request_submit_from(struct stl_request *r,

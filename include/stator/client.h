@@ -23,6 +23,8 @@
  *                                           threads bear its first 8
  *   transport       STATOR_TRANSPORT        "stator"    "stator", "driver"
  *   abandoned       STATOR_ABANDONED        "leave"     "leave", "kill"
+ *   events          STATOR_EVENTS           "auto"      "auto", "topology",
+ *                                           "command": see event.h
  *
  * maxConnections is, unless given, the URI's maxPoolSize if that is given,
  * else the larger of 100 and 2 * (workers + watchers) + 1; below workers +
@@ -69,6 +71,7 @@
  *   leaseId, sessionId
  *                   numbers that stator_lease_append and stator_session_append
  *                   put there: where it is to run, in which session
+ *   context         what stator_context_append puts there (event.h)
  *   readPreference  {mode: "primary", "primaryPreferred", "secondary",
  *                   "secondaryPreferred" or "nearest", tags: [{..}],
  *                   maxStalenessSeconds: int}

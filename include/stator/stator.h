@@ -7,6 +7,7 @@
  *   client.h      workers, queue, options, commands, close
  *   database.h, collection.h, cursor.h   the driver's verbs
  *   lease.h, session.h           one connection kept; sessions, transactions
+ *   event.h                      what the driver sees; contexts
  *   error.h, version.h
  *
  * Event loops: adapters/epoll.h, poll.h and uv.h, which are not included
@@ -20,6 +21,7 @@
 #include <stator/database.h>
 #include <stator/dispatcher.h>
 #include <stator/error.h>
+#include <stator/event.h>
 #include <stator/future.h>
 #include <stator/lease.h>
 #include <stator/promise.h>
