@@ -228,6 +228,39 @@ static void answer(wire_connection_t *connection, wire_request_t *request)
     connection->replies++;
 }
 
+/* An answer to a hello that asked for news: the next one comes unasked, when
+ * there are some. */
+static void stream(wire_connection_t *connection, wire_request_t *request)
+{
+    enum { MORE_TO_COME = 2 };
+    size_t at = connection->out.size;
+    int64_t us;
+
+    answer(connection, request);
+    wire_buffer_set_int32(&connection->out, at + WIRE_HEADER_SIZE,
+                          MORE_TO_COME);
+    if (connection->streamed != 0) /* for the one before it, as mongod does */
+        wire_buffer_set_int32(&connection->out, at + 8, connection->streamed);
+    connection->streamed = wire_buffer_get_int32(&connection->out, at + 4);
+    flush(connection, SIZE_MAX);
+    if (is_dead(connection))
+        return;
+    connection->known = connection->server->member_version;
+    us = wire_member_patience(request, connection->known);
+    connection->awaits = true;
+    delay(connection, CONNECTION_DELAYED, us > 0 ? us : 1);
+}
+
+void wire_connection_news(wire_connection_t *connection)
+{
+    if (connection->state != CONNECTION_DELAYED || !connection->awaits)
+        return;
+    connection->awaits = false;
+    wire_timers_remove(&connection->server->timers, &connection->timer);
+    connection->state = CONNECTION_RELEASED;
+    TAILQ_INSERT_TAIL(&connection->server->released, connection, queue);
+}
+
 /* Everything that had to happen first has happened. */
 static void perform(wire_connection_t *connection, wire_request_t *request)
 {
@@ -247,6 +280,11 @@ static void perform(wire_connection_t *connection, wire_request_t *request)
         wire_reply_document(request, connection->line, &unwanted);
         bson_destroy(&unwanted);
         finish(connection);
+        return;
+    }
+    if (rule == NULL && connection->known >= 0 &&
+        request->message.may_stream && connection->server->member.awaitable) {
+        stream(connection, request);
         return;
     }
     answer(connection, request);
@@ -272,6 +310,10 @@ static void proceed(wire_connection_t *connection, wire_request_t *request)
             us += (int64_t)(wire_server_random(server) %
                             (uint64_t)(2 * server->jitter_us + 1)) -
                   server->jitter_us;
+    }
+    if (us == 0) {
+        us = wire_member_patience(request, connection->known);
+        connection->awaits = us > 0;
     }
     if (us > 0)
         delay(connection, CONNECTION_DELAYED, us);
@@ -329,6 +371,8 @@ static void arrive(wire_connection_t *connection)
     }
     count(connection, &request);
     remember(&request);
+    connection->streamed = 0;
+    connection->known = request.hello ? wire_member_known(&request) : -1;
     line = wire_script_pick(&server->script, &request);
     connection->line = line;
     if (line != NULL && line->rule.gate != NULL &&
@@ -387,6 +431,7 @@ void wire_connection_timer(wire_connection_t *connection)
     if (connection->state == CONNECTION_DRIPPING) {
         drip(connection);
     } else {
+        connection->awaits = false;
         reparse(connection, &request);
         perform(connection, &request);
     }

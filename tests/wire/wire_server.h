@@ -48,6 +48,7 @@ struct wire_server {
     wire_cursors_t cursors;
     wire_log_t log;
     wire_member_t member;
+    int64_t member_version; /* grows when that changes */
     wire_stats_t stats;
     wire_buffer_t scratch; /* where replies are made */
     uint64_t random;
