@@ -291,8 +291,7 @@ void stc_pool_hang_up(struct stc_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* A server that is reached, that of the name `host` (NULL: any); 0: none. */
-static uint32_t server_at(mongoc_client_t *client, const char *host)
+uint32_t stc_server_at(mongoc_client_t *client, const char *host)
 {
     size_t n = 0;
     uint32_t id = 0;
@@ -333,7 +332,7 @@ void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
     uint32_t server = 0;
 
     if (p->stops_server && c->transport.has_lsid)
-        server = server_at(c->client, c->transport.lsid_host);
+        server = stc_server_at(c->client, c->transport.lsid_host);
     if (server != 0)
         kill_session(c, server);
 }
@@ -349,7 +348,7 @@ bool stc_connection_reaches_server(struct stc_connection *c)
     mongoc_read_prefs_t *any =
         mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
     bson_error_t error;
-    bool ok = server_at(c->client, NULL) != 0 &&
+    bool ok = stc_server_at(c->client, NULL) != 0 &&
               mongoc_client_command_simple(c->client, "admin", ping, any,
                                            NULL, &error);
 

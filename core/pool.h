@@ -116,6 +116,9 @@ void stc_pool_close(struct stc_pool *p, bool quick);
  * long as the driver likes. */
 bool stc_connection_reaches_server(struct stc_connection *c);
 
+/* A server that is reached, that of the name `host` (NULL: any); 0: none. */
+uint32_t stc_server_at(mongoc_client_t *client, const char *host);
+
 /* Have `c` at hand for `target`: its collection or database. */
 void stc_connection_aim(struct stc_connection *c, struct stc_target *target);
 

@@ -27,6 +27,7 @@ struct stc_call {
     int32_t max_time_ms; /* what is left of timeoutMS, 0: no limit */
     struct stf_result *result; /* reply, document, count; error when false */
     struct stc_session *session; /* that it runs in, or NULL */
+    const char *went_to;         /* "host:port" of the last command, or "" */
     bool in_transaction;         /* which sets concerns and preference */
     bool unacknowledged;       /* out: sent, and no answer will come */
 };
