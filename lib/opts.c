@@ -457,8 +457,10 @@ static bool handle_key_check(const bson_iter_t *i, char *problem)
         return read_concern_check(i, problem);
     if (strcmp(key, "writeConcern") == 0)
         return write_concern_check(i, problem);
-    return FAULT("%s is unknown; a handle takes readPreference, readConcern "
-                 "and writeConcern", key);
+    if (strcmp(key, "context") == 0)
+        return context_parse(i, &(struct stl_opts){0}, problem);
+    return FAULT("%s is unknown; a handle takes readPreference, readConcern, "
+                 "writeConcern and context", key);
 }
 
 bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,

@@ -251,6 +251,18 @@ static void begin(struct stl_request *r, const char *subject,
     r->code = 0;
 }
 
+/* What the handle begins with. */
+static void take_context(struct stl_request *r)
+{
+    bson_t options;
+    bson_iter_t i;
+
+    stc_target_options(r->target, &options);
+    if (r->core.context == NULL &&
+        bson_iter_init_find(&i, &options, "context"))
+        r->core.context = (void *)(intptr_t)bson_iter_int64(&i);
+}
+
 void stl_request_begin(struct stl_request *r, const char *subject,
                        const struct stc_verb *verb, struct stl_handle *handle,
                        const bson_t *opts, enum stl_shape shape)
@@ -273,6 +285,7 @@ void stl_request_begin(struct stl_request *r, const char *subject,
     r->client = handle->client;
     r->target = stc_target_ref(handle->target);
     take_opts(r, opts, shape);
+    take_context(r);
 }
 
 void stl_request_begin_on_client(struct stl_request *r, const char *subject,

@@ -100,6 +100,29 @@ START_TEST(a_failed_command_is_told_with_its_error)
 }
 END_TEST
 
+/* The driver tells neither what authenticates nor what it gives. */
+START_TEST(what_authenticates_is_not_told)
+{
+    scene_t *s = scene_new(NULL);
+    ears_t *e = ears_new(s->client, "{" COMMANDS "}");
+    stator_future_t *f = stator_client_command(
+        s->client, "admin",
+        J("{'saslStart': 1, 'mechanism': 'PLAIN', 'payload': 'secret'}"),
+        NULL);
+
+    ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
+    stator_future_unref(f);
+    ears_listen(e);
+    ck_assert_int_eq(e->n, 2);
+    ck_assert_str_eq(e->heard[0].command_name, "saslStart");
+    ck_assert(bson_empty(e->heard[0].command));
+    ck_assert_str_eq(e->heard[1].name, "commandFailed");
+    ck_assert(bson_empty(e->heard[1].reply));
+    ears_free(e);
+    scene_free(s);
+}
+END_TEST
+
 /* From the opening to the close, and nothing after. */
 START_TEST(the_topology_is_told_from_its_opening_to_its_end)
 {
@@ -609,6 +632,34 @@ START_TEST(a_context_goes_with_its_operation)
 }
 END_TEST
 
+START_TEST(a_handles_context_goes_with_its_operations)
+{
+    scene_t *s = scene_new(NULL);
+    ears_t *e = ears_new(s->client, "{'events': ['commandStarted']}");
+    bson_error_t error;
+    stator_collection_t *c =
+        stator_collection_with_opts(s->things, with_context(0, ""), NULL);
+    stator_future_t *f;
+
+    ck_assert_ptr_nonnull(c);
+    ck_assert_ptr_null(stator_collection_with_opts(
+        s->things, J("{'context': 'x'}"), &error));
+    ck_assert_ptr_nonnull(strstr(error.message, "context must be"));
+    f = done(stator_collection_find_one(c, NULL, NULL));
+    ck_assert_ptr_eq(stator_future_context(f), &marks[0]);
+    done(stator_collection_insert_one(c, J("{'a': 1}"), with_context(1, "")));
+    done(stator_collection_find_one(s->things, NULL, NULL));
+    stator_collection_unref(c);
+    ears_listen(e);
+    ck_assert_int_eq(e->n, 3);
+    ck_assert_ptr_eq(e->heard[0].context, &marks[0]);
+    ck_assert_ptr_eq(e->heard[1].context, &marks[1]);
+    ck_assert_ptr_null(e->heard[2].context);
+    ears_free(e);
+    scene_free(s);
+}
+END_TEST
+
 START_TEST(a_cursors_context_goes_with_all_its_trips)
 {
     scene_t *s = scene_new("{'workers': 2}");
@@ -754,6 +805,48 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
+struct brief {
+    stator_client_t *client;
+    stator_dispatcher_t *dispatcher; /* another thread's */
+    atomic_int n;
+};
+
+/* It ends what another thread dispatches. */
+static void *end_elsewhere(void *arg)
+{
+    struct brief *b = arg;
+
+    for (int i = 0; i < 300; i++) {
+        stator_listener_t *l = stator_client_listen(
+            b->client, b->dispatcher, count_one, &b->n, NULL, NULL);
+
+        ck_assert_ptr_nonnull(l);
+        stator_future_unref(stator_client_ping(b->client, NULL));
+        while (atomic_load(&b->n) < i)
+            sched_yield();
+        stator_listener_unref(l);
+    }
+    atomic_store(&is_over, true);
+    return NULL;
+}
+
+START_TEST(another_thread_may_end_it)
+{
+    scene_t *s = scene_new("{'workers': 1, 'events': 'command'}");
+    struct brief b = {s->client, stator_dispatcher_new(NULL), 0};
+    pthread_t other;
+
+    atomic_store(&is_over, false);
+    pthread_create(&other, NULL, end_elsewhere, &b);
+    while (!atomic_load(&is_over))
+        (void)stator_dispatcher_run_once(b.dispatcher, 10);
+    pthread_join(other, NULL);
+    ck_assert_int_eq(stat_of(s->client, "events.listeners"), 0);
+    stator_dispatcher_unref(b.dispatcher);
+    scene_free(s);
+}
+END_TEST
+
 START_TEST(many_threads_and_none_waits)
 {
     scene_t *s = scene_new("{'workers': 3, 'events': 'command'}");
@@ -796,6 +889,7 @@ SUITE(core_events)
 {
     tcase_add_test(tc, a_command_is_told_whole);
     tcase_add_test(tc, a_failed_command_is_told_with_its_error);
+    tcase_add_test(tc, what_authenticates_is_not_told);
     tcase_add_test(tc, the_topology_is_told_from_its_opening_to_its_end);
     tcase_add_test(tc, heartbeats_are_told);
     tcase_add_test(tc, command_events_are_asked_for_in_time);
@@ -810,7 +904,9 @@ SUITE(core_events)
     tcase_add_test(tc, a_listener_keeps_no_client_open);
     tcase_add_test(tc, a_child_is_told_nothing);
     tcase_add_test(tc, a_context_goes_with_its_operation);
+    tcase_add_test(tc, a_handles_context_goes_with_its_operations);
     tcase_add_test(tc, a_cursors_context_goes_with_all_its_trips);
     tcase_add_test(tc, a_context_goes_with_retries_and_transactions);
+    tcase_add_test(tc, another_thread_may_end_it);
     tcase_add_test(tc, many_threads_and_none_waits);
 }

@@ -79,7 +79,8 @@ typedef struct {
     const char *tags;     /* "dc:east,rack:1"; NULL: none */
     bool awaitable;       /* hello tells a topologyVersion, and one that asks
                            * for news (maxAwaitTimeMS) waits until this member
-                           * is set anew; streamed, where that is allowed */
+                           * is set anew; streamed, where that is allowed.
+                           * It tells of its last write too, as now */
 } wire_member_t;
 
 /* All zero is a good standalone server for tests. */

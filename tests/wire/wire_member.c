@@ -144,7 +144,8 @@ static void append_set(const wire_server_t *server, bson_t *reply)
         BSON_APPEND_UTF8(reply, "primary", primary);
     if (member->role == WIRE_PRIMARY)
         append_election(member->election, reply);
-    append_last_write(reply);
+    if (member->awaitable)
+        append_last_write(reply);
     if (member->tags != NULL)
         append_tags(member->tags, reply);
 }
