@@ -79,6 +79,8 @@ bool stc_views_open(struct stc_views *views, struct stc_connection *c,
     call->result = result;
     call->session = session;
     call->stream = NULL;
+    c->transport.lsid_host[0] = '\0';
+    call->went_to = c->transport.lsid_host;
     call->in_transaction = false;
     call->unacknowledged = false;
     call->max_time_ms = stc_max_time_ms(deadline);

@@ -209,6 +209,7 @@ static void set_up(stator_client_t *client, mongoc_uri_t *uri,
                      pool != NULL);
     client->pool.stops_server = config->kill_abandoned;
     client->pool.server_api = server_api_of(config);
+    client->pool.events = client->events;
     stc_pool_init(&client->pool, client, uri, pool,
                   config->number[STC_MAX_CONNECTIONS],
                   reserved(config, config->number[STC_WORKERS]));
@@ -245,6 +246,66 @@ static bool start(stator_client_t *client, bson_error_t *error)
     return failed == 0;
 }
 
+/* Nothing has come of it. */
+static void discard(stator_client_t *client)
+{
+    if (client == NULL)
+        return;
+    stc_events_free(client->events);
+    pthread_mutex_destroy(&client->lock);
+    bson_free(client->default_db);
+    free(client);
+}
+
+static bool make_events(stator_client_t *client, bson_error_t *error)
+{
+    client->events = stc_events_new((enum stc_telling)client->config.events);
+    if (client->events == NULL)
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                       "client: no memory for its events");
+    return client->events != NULL;
+}
+
+static bool found(stator_client_t *client, const mongoc_uri_t *uri,
+                  const bson_t *opts, bson_error_t *error)
+{
+    int size =
+        mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
+
+    client->default_db = bson_strdup(mongoc_uri_get_database(uri));
+    return stc_config_read(&client->config, opts, size, false, error) &&
+           make_events(client, error);
+}
+
+static bool refuse_pool(bson_error_t *error, const char *why)
+{
+    bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_REFUSED,
+                   "client: option \"events\": %s", why);
+    return false;
+}
+
+/* The callbacks come first, since whatever is popped keeps those of then. */
+static bool adopt(stator_client_t *client, mongoc_client_pool_t *pool,
+                  const bson_t *opts, bson_error_t *error)
+{
+    struct stc_events *events;
+
+    /* Once to know of the callbacks, once more with the pool's size. */
+    if (!stc_config_read(&client->config, opts, 0, true, error) ||
+        !make_events(client, error))
+        return false;
+    events = client->events;
+    if (client->config.events != STC_TELLS_AUTO &&
+        !stc_events_install(events, pool))
+        return refuse_pool(error, "the pool has callbacks already");
+    if (!stc_config_read(&client->config, opts,
+                         look_at(pool, &client->default_db), true, error))
+        return false;
+    return client->config.events == STC_TELLS_AUTO ||
+           atomic_load(&events->has_opened) ||
+           refuse_pool(error, "the pool has been used already");
+}
+
 stator_client_t *stc_client_new(const char *uri_text,
                                 mongoc_client_pool_t *pool,
                                 const bson_t *opts, bson_error_t *error)
@@ -252,35 +313,25 @@ stator_client_t *stc_client_new(const char *uri_text,
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     mongoc_uri_t *uri = NULL;
     stator_client_t *client;
-    int max_pool_size = 0;
     int32_t wait_queue_ms = 0;
-    char *default_db = NULL;
+    bool ok = false;
 
     pthread_once(&once, init_driver);
     if (pool == NULL) {
         uri = read_uri(uri_text, &wait_queue_ms, error);
         if (uri == NULL)
             return NULL;
-        max_pool_size =
-            mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
-        default_db = bson_strdup(mongoc_uri_get_database(uri));
-    } else {
-        max_pool_size = look_at(pool, &default_db);
     }
     client = allocate(error);
-    if (client == NULL ||
-        !stc_config_read(&client->config, opts, max_pool_size, pool != NULL,
-                         error)) {
-        if (client != NULL) {
-            pthread_mutex_destroy(&client->lock);
-            free(client);
-        }
+    if (client != NULL)
+        ok = pool != NULL ? adopt(client, pool, opts, error)
+                          : found(client, uri, opts, error);
+    if (!ok) {
+        discard(client);
         if (uri != NULL)
             mongoc_uri_destroy(uri);
-        bson_free(default_db);
         return NULL;
     }
-    client->default_db = default_db;
     client->wait_queue_ms = wait_queue_ms;
     set_up(client, uri, pool);
     if (start(client, error))
@@ -331,6 +382,7 @@ void stc_client_release(stator_client_t *client)
     stc_lane_destroy(&client->lane);
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
+    stc_events_free(client->events);
     pthread_mutex_destroy(&client->lock);
     bson_destroy(&client->leaked);
     bson_free(client->default_db);

@@ -26,6 +26,7 @@
 
 #include "core/config.h"
 #include "core/core.h"
+#include "core/event.h"
 #include "core/keeper.h"
 #include "core/pool.h"
 #include "core/queue.h"
@@ -39,6 +40,7 @@ struct stator_client {
     uint32_t generation;
     char note_full[128]; /* why an operation was refused */
     char note_closed[128];
+    struct stc_events *events;
     struct stc_pool pool;
     struct stc_queue queue;
     struct stc_keeper keeper;

@@ -30,6 +30,8 @@ static const struct {
                        "stator driver"},
     [STC_ABANDONED] = {"abandoned", "STATOR_ABANDONED", 0, 0, 0,
                        "leave kill"},
+    [STC_EVENTS] = {"events", "STATOR_EVENTS", 0, 0, 0,
+                    "auto topology command"},
     [STC_NAME] = {"name", "STATOR_NAME", 0, 0, 0, NULL},
     [STC_SERVER_API] = {"serverApi", "STATOR_SERVER_API", 0, 0, 0, NULL},
 };
@@ -104,6 +106,12 @@ static bool set_word(struct stc_config *config, int option, const char *word,
         config->driver_streams = strcmp(word, "driver") == 0;
     } else if (option == STC_ABANDONED) {
         config->kill_abandoned = strcmp(word, "kill") == 0;
+    } else if (option == STC_EVENTS) {
+        config->events = (uint8_t)(strcmp(word, "command") == 0
+                                       ? STC_TELLS_COMMANDS
+                                   : strcmp(word, "topology") == 0
+                                       ? STC_TELLS_TOPOLOGY
+                                       : STC_TELLS_AUTO);
     }
     config->source[option] = source;
     return true;
@@ -394,6 +402,10 @@ static const char *word_of(const struct stc_config *config, int option)
         return config->driver_streams ? "driver" : "stator";
     case STC_ABANDONED:
         return config->kill_abandoned ? "kill" : "leave";
+    case STC_EVENTS:
+        return config->events == STC_TELLS_COMMANDS   ? "command"
+               : config->events == STC_TELLS_TOPOLOGY ? "topology"
+                                                      : "auto";
     default:
         return config->name;
     }

@@ -16,16 +16,21 @@ enum stc_option {
     STC_QUEUE_POLICY, /* from here on: words */
     STC_TRANSPORT,
     STC_ABANDONED,
+    STC_EVENTS,
     STC_NAME,
     STC_SERVER_API, /* a document */
     STC_N_OPTIONS
 };
+
+/* What the driver is asked to tell of itself: see events in client.h. */
+enum stc_telling { STC_TELLS_AUTO, STC_TELLS_TOPOLOGY, STC_TELLS_COMMANDS };
 
 struct stc_config {
     int number[STC_QUEUE_POLICY]; /* by enum stc_option */
     bool policy_block;
     bool driver_streams;
     bool kill_abandoned;
+    uint8_t events; /* enum stc_telling */
     char name[STC_NAME_MAX + 1];
     struct {
         char version[8]; /* "": none was asked for */

@@ -14,6 +14,7 @@
 #include <bson/bson.h>
 
 #include <stator/client.h>
+#include <stator/event.h>
 #include <stator/session.h>
 
 struct stf_slice;
@@ -72,6 +73,7 @@ struct stc_request {
     int64_t session_id;          /* likewise */
     struct stc_lease *lease;     /* taken */
     struct stc_session *session; /* taken */
+    void *context;               /* the user's, for futures and events */
 };
 
 /* Find the lease and the session that a request names.  False: `problem`, of
@@ -158,6 +160,44 @@ void stc_session_advance_cluster_time(struct stc_session *session,
 void stc_session_advance_operation_time(struct stc_session *session,
                                         uint32_t seconds,
                                         uint32_t increment);
+
+/* ---- events: see event.h and listener.h in core ------------------ */
+
+enum { STC_EVENT_TYPES = STATOR_EVENT_EVENTS_DROPPED + 1 };
+
+/* One block of memory, never changed: what it points to lies behind it. */
+struct stator_event {
+    _Atomic(unsigned) refs;
+    stator_event_type_t type;
+    int64_t size; /* of the block */
+    int64_t time_us;
+    int64_t request_id, operation_id, duration_us, dropped;
+    int64_t server_connection_id; /* -1: none */
+    uint32_t server_id;
+    bool awaited, has_topology_id, has_service_id;
+    bson_oid_t topology_id, service_id;
+    void *context;
+    const bson_error_t *error; /* or NULL, as all of these */
+    const char *host, *command_name, *database;
+    const bson_t *command, *reply, *previous, *current; /* of `views` */
+    bson_t views[2];
+};
+
+const char *stc_event_name(stator_event_type_t type);
+
+struct stc_listening {
+    stator_dispatcher_t *dispatcher;
+    stator_event_fn *fn;
+    void *arg;
+    uint32_t types;   /* a bit each; 0: all that there are */
+    int64_t limit, max_bytes;
+};
+
+stator_listener_t *stc_client_listen(stator_client_t *client,
+                                     const struct stc_listening *how,
+                                     bson_error_t *error);
+stator_listener_t *stc_listener_ref(stator_listener_t *listener);
+void stc_listener_unref(stator_listener_t *listener);
 
 /* ---- client ------------------------------------------------------ */
 

@@ -94,6 +94,7 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     c->target = stc_target_ref(request->target);
     c->verb = request->verb;
     c->site = request->site;
+    c->context = request->context;
     c->bytes = request->bytes;
     c->n_documents = request->n_documents;
     c->timeout_ms = request->timeout_ms;
@@ -212,6 +213,7 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
     if (op == NULL)
         return NULL;
     op->site = c->site;
+    stc_op_future(op)->context = c->context;
     op->is_request = true;
     op->in_lane = c->in_lane;
     op->want = (uint8_t)want;

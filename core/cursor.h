@@ -55,6 +55,7 @@ struct stc_cursor {
     struct stc_target *target;
     const struct stc_verb *verb;
     const void *site; /* where it was made, for the list of what leaked */
+    void *context;    /* the user's: its requests' too */
     uint8_t *bytes;
     uint32_t n_documents;
     int64_t timeout_ms;

@@ -62,6 +62,15 @@ static void append_transport(stator_client_t *client, bson_t *out)
     bson_append_document_end(out, &one);
 }
 
+static void append_events(stator_client_t *client, bson_t *out)
+{
+    bson_t one;
+
+    BSON_APPEND_DOCUMENT_BEGIN(out, "events", &one);
+    stc_listeners_append(&client->events->listeners, &one);
+    bson_append_document_end(out, &one);
+}
+
 void stc_client_stats(stator_client_t *client, bson_t *out)
 {
     struct at_work work;
@@ -100,6 +109,7 @@ void stc_client_stats(stator_client_t *client, bson_t *out)
     BSON_APPEND_INT64(out, "connections", atomic_load(&client->pool.out));
     BSON_APPEND_BOOL(out, "closing", atomic_load(&client->closing));
     append_transport(client, out);
+    append_events(client, out);
     stc_stats_append(&client->stats, out);
 }
 

@@ -369,6 +369,7 @@ stator_future_t *stc_submit(stator_client_t *client,
         return stf_future_no_memory();
     }
     op->site = request->site;
+    stc_op_future(op)->context = request->context;
     op->bytes = request->bytes;
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;

@@ -7,6 +7,7 @@
 
 #include <stator/error.h>
 
+#include "core/event.h"
 #include "core/op.h"
 #include "core/target.h"
 #include "core/verb.h"
@@ -55,7 +56,9 @@ static bool open_pool(struct stc_pool *p, bson_error_t *error)
                                              MONGOC_ERROR_API_VERSION_2);
             if (p->server_api != NULL) /* the first time, so it works */
                 mongoc_client_pool_set_server_api(pool, p->server_api, error);
-            stc_reach_watch(&p->reach, pool, p->network.use_tls);
+            p->reach.wants_tls = p->network.use_tls;
+            p->events->reach = &p->reach;
+            stc_events_install(p->events, pool);
             stc_network_install(&p->network, pool);
         }
         pthread_mutex_lock(&p->lock);
@@ -290,8 +293,7 @@ void stc_pool_hang_up(struct stc_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* A server that is reached, that of the name `host` (NULL: any); 0: none. */
-static uint32_t server_at(mongoc_client_t *client, const char *host)
+uint32_t stc_server_at(mongoc_client_t *client, const char *host)
 {
     size_t n = 0;
     uint32_t id = 0;
@@ -332,7 +334,7 @@ void stc_pool_stop_server(struct stc_pool *p, struct stc_connection *c)
     uint32_t server = 0;
 
     if (p->stops_server && c->transport.has_lsid)
-        server = server_at(c->client, c->transport.lsid_host);
+        server = stc_server_at(c->client, c->transport.lsid_host);
     if (server != 0)
         kill_session(c, server);
 }
@@ -348,7 +350,7 @@ bool stc_connection_reaches_server(struct stc_connection *c)
     mongoc_read_prefs_t *any =
         mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
     bson_error_t error;
-    bool ok = server_at(c->client, NULL) != 0 &&
+    bool ok = stc_server_at(c->client, NULL) != 0 &&
               mongoc_client_command_simple(c->client, "admin", ping, any,
                                            NULL, &error);
 
@@ -388,6 +390,7 @@ void stc_pool_close(struct stc_pool *p, bool quick)
     if (p->pool != NULL && atomic_load(&p->out) == 0) {
         push_all(p, quick);
         mongoc_client_pool_destroy(p->pool);
+        stc_events_pool_gone(p->events);
         pthread_mutex_lock(&p->lock);
         p->pool = NULL;
         pthread_mutex_unlock(&p->lock);

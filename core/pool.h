@@ -27,6 +27,7 @@
 #include "core/reach.h"
 #include "core/transport.h"
 
+struct stc_events;
 struct stc_op;
 struct stc_target;
 
@@ -51,6 +52,7 @@ struct stc_pool {
     struct stc_network network;
     struct stc_reach reach;
     mongoc_server_api_t *server_api; /* owned; NULL: none */
+    struct stc_events *events; /* the client's: its callbacks are the pool's */
     bool stops_server; /* killSessions after an operation that was cut */
     int max;
     int reserved;
@@ -114,6 +116,9 @@ void stc_pool_close(struct stc_pool *p, bool quick);
 /* Does a server answer on it now?  Without looking for one, which takes as
  * long as the driver likes. */
 bool stc_connection_reaches_server(struct stc_connection *c);
+
+/* A server that is reached, that of the name `host` (NULL: any); 0: none. */
+uint32_t stc_server_at(mongoc_client_t *client, const char *host);
 
 /* Have `c` at hand for `target`: its collection or database. */
 void stc_connection_aim(struct stc_connection *c, struct stc_target *target);

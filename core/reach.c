@@ -83,33 +83,22 @@ static bool is_worth_probing(struct stc_reach *r,
     return worth;
 }
 
-static void on_failed(const mongoc_apm_server_heartbeat_failed_t *event)
+void stc_reach_failed(struct stc_reach *r, const mongoc_host_list_t *host,
+                      const bson_error_t *error)
 {
-    struct stc_reach *r =
-        mongoc_apm_server_heartbeat_failed_get_context(event);
-    const mongoc_host_list_t *host =
-        mongoc_apm_server_heartbeat_failed_get_host(event);
-    bson_error_t error;
-    bool is_plain;
-
-    mongoc_apm_server_heartbeat_failed_get_error(event, &error);
     /* The driver's other monitors wait meanwhile; PROBE_MS at most. */
-    is_plain = is_worth_probing(r, host, error.message) &&
-               answers_plainly(r, host);
+    bool is_plain = is_worth_probing(r, host, error->message) &&
+                    answers_plainly(r, host);
+
     pthread_mutex_lock(&r->lock);
     r->is_plain = r->is_plain || is_plain;
     bson_strncpy(r->host, host->host_and_port, sizeof r->host);
-    bson_strncpy(r->message, error.message, sizeof r->message);
+    bson_strncpy(r->message, error->message, sizeof r->message);
     pthread_mutex_unlock(&r->lock);
 }
 
-static void on_succeeded(const mongoc_apm_server_heartbeat_succeeded_t *event)
+void stc_reach_succeeded(struct stc_reach *r, const char *host)
 {
-    struct stc_reach *r =
-        mongoc_apm_server_heartbeat_succeeded_get_context(event);
-    const char *host =
-        mongoc_apm_server_heartbeat_succeeded_get_host(event)->host_and_port;
-
     pthread_mutex_lock(&r->lock);
     if (strcmp(r->host, host) == 0)
         r->message[0] = '\0';
@@ -127,18 +116,6 @@ void stc_reach_init(struct stc_reach *r, stator_client_t *client)
 void stc_reach_destroy(struct stc_reach *r)
 {
     pthread_mutex_destroy(&r->lock);
-}
-
-void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
-                     bool wants_tls)
-{
-    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
-
-    r->wants_tls = wants_tls;
-    mongoc_apm_set_server_heartbeat_failed_cb(callbacks, on_failed);
-    mongoc_apm_set_server_heartbeat_succeeded_cb(callbacks, on_succeeded);
-    mongoc_client_pool_set_apm_callbacks(pool, callbacks, r);
-    mongoc_apm_callbacks_destroy(callbacks);
 }
 
 /* ---- told -------------------------------------------------------- */

@@ -32,9 +32,11 @@ struct stc_reach {
 
 void stc_reach_init(struct stc_reach *r, stator_client_t *client);
 void stc_reach_destroy(struct stc_reach *r);
-/* Listen to the monitors of a pool that has never been popped from. */
-void stc_reach_watch(struct stc_reach *r, mongoc_client_pool_t *pool,
-                     bool wants_tls);
+/* A monitor's greeting failed, or went well.  The first can take half a
+ * second. */
+void stc_reach_failed(struct stc_reach *r, const mongoc_host_list_t *host,
+                      const bson_error_t *error);
+void stc_reach_succeeded(struct stc_reach *r, const char *host);
 /* Add the reason to an error that lacks it; nothing when a server answers. */
 void stc_reach_explain(struct stc_reach *r, bson_error_t *error);
 /* Is there one?  Then `error` tells it after `what`. */

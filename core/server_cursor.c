@@ -323,6 +323,25 @@ static void keep_prefs(struct stc_server_cursor *s,
         s->prefs = mongoc_read_prefs_copy(prefs);
 }
 
+/* The driver's own retry may have taken the command to another server than the
+ * one that was chosen.  (With the driver's streams there is no telling.) */
+static void follow(struct stc_server_cursor *s, const struct stc_call *call)
+{
+    mongoc_server_description_t *chosen;
+    uint32_t id = 0;
+
+    if (s->id == 0 || call->went_to[0] == '\0')
+        return;
+    chosen = mongoc_client_get_server_description(call->client, s->server_id);
+    if (chosen == NULL ||
+        strcmp(mongoc_server_description_host(chosen)->host_and_port,
+               call->went_to) != 0)
+        id = stc_server_at(call->client, call->went_to);
+    mongoc_server_description_destroy(chosen);
+    if (id != 0)
+        s->server_id = id;
+}
+
 bool stc_server_cursor_open(struct stc_server_cursor *s,
                             struct stc_call *call,
                             const struct stc_verb *verb,
@@ -358,6 +377,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
         if (ok)
             keep_prefs(s, call, manner);
     }
+    follow(s, call);
     bson_destroy(&command);
     bson_destroy(&opts);
     bson_destroy(&reply);

@@ -57,7 +57,8 @@ struct stc_transport {
     bool is_refusal;  /* the flaw is a reply's: a text of guard.h */
     bool has_lsid;    /* the session of a command without an answer */
     uint8_t lsid[16];
-    char lsid_host[BSON_HOST_NAME_MAX + 7]; /* and where it went */
+    char lsid_host[BSON_HOST_NAME_MAX + 7]; /* and where it, or the last one
+                                             * with an answer, went */
 };
 
 /* What all transports of a client share. */

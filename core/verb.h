@@ -30,6 +30,7 @@ struct stc_call {
     struct stf_result *result; /* reply, document, count; error when false */
     struct stc_session *session; /* that it runs in, or NULL */
     const struct stc_change_stream *stream; /* what is opened, or NULL */
+    const char *went_to;         /* "host:port" of the last command, or "" */
     bool in_transaction;         /* which sets concerns and preference */
     bool unacknowledged;       /* out: sent, and no answer will come */
 };

@@ -264,10 +264,12 @@ static void *worker_main(void *arg)
     while ((op = stc_queue_take(&w->client->queue, w)) != NULL) {
         struct stc_lease *lease = op->acquires ? NULL : stc_op_lease(op);
 
+        stf_thread()->context = stc_op_future(op)->context;
         if (op->is_request)
             stc_cursor_run(w, op); /* it may be in other hands by now */
         else if (!serve(w, op))
             return NULL;
+        stf_thread()->context = NULL;
         if (lease != NULL) {
             stc_op_untie(op); /* first: see stc_lease_is_of_one */
             stc_lease_next(lease, op);

@@ -54,6 +54,7 @@ struct stf_dispatching { /* on the stack of each dispatch under way */
 struct stf_thread {
     bool is_ours; /* a worker or a keeper: it must never wait */
     const struct stf_dispatching *dispatching;
+    void *context; /* the user's, of the operation that a worker serves */
     stator_future_t *settling; /* see publish in future.c */
     stator_future_t **settling_last;
 };

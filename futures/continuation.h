@@ -50,8 +50,9 @@ int stf_continuation_attach(struct stf_continuation *c,
                             stator_future_t *future,
                             stator_dispatcher_t *dispatcher);
 
-/* Have `c`, whose `future` has settled, run on `dispatcher` again.  In run
- * only.  0 or ESHUTDOWN. */
+/* Have `c`, whose `future` has settled or is NULL, run on `dispatcher` again.
+ * In run; or, while it lies nowhere, by who holds the dispatcher's memory.  0
+ * or ESHUTDOWN. */
 int stf_continuation_again(struct stf_continuation *c);
 
 /* One of the two parties is done with it. */

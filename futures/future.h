@@ -58,6 +58,7 @@ struct stator_future {
     stator_future_t *alias; /* settled as this one: ask it */
     const struct stf_kind *kind;
     const char *subject; /* static: what it is, for messages */
+    void *context;       /* the user's, of an operation */
     stator_future_t *next_settling;
     struct stf_continuation first; /* the room of the first continuation */
     stator_then_fn *first_fn;

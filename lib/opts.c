@@ -254,6 +254,15 @@ static bool session_id_parse(const bson_iter_t *i, struct stl_opts *out,
     return id_parse(i, &out->session_id, problem);
 }
 
+static bool context_parse(const bson_iter_t *i, struct stl_opts *out,
+                          char *problem)
+{
+    if (!BSON_ITER_HOLDS_INT64(i))
+        return FAULT("context must be what stator_context_append puts there");
+    out->context = (void *)(intptr_t)bson_iter_int64(i);
+    return true;
+}
+
 static const struct own_key {
     const char *name;
     bool of_cursors;
@@ -267,6 +276,7 @@ static const struct own_key {
     {"maxBytes", true, max_bytes_parse},
     {"leaseId", false, lease_id_parse},
     {"sessionId", false, session_id_parse},
+    {"context", false, context_parse},
 };
 
 enum { N_OWN_KEYS = sizeof own_keys / sizeof *own_keys };
@@ -312,6 +322,7 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
     out->max_bytes = 0;
     out->lease_id = 0;
     out->session_id = 0;
+    out->context = NULL;
     out->has_own = false;
     bson_init(&out->read_preference);
     if (opts == NULL)
@@ -348,7 +359,8 @@ void stl_opts_copy_driver_part(const bson_t *opts, bson_t *out)
 
 static bool is_of_operations(const char *key)
 {
-    return strcmp(key, "timeoutMS") == 0 || strcmp(key, "priority") == 0;
+    return strcmp(key, "timeoutMS") == 0 || strcmp(key, "priority") == 0 ||
+           strcmp(key, "context") == 0;
 }
 
 static bool max_commit_time_check(const bson_iter_t *i, char *problem)
@@ -453,8 +465,10 @@ static bool handle_key_check(const bson_iter_t *i, char *problem)
         return read_concern_check(i, problem);
     if (strcmp(key, "writeConcern") == 0)
         return write_concern_check(i, problem);
-    return FAULT("%s is unknown; a handle takes readPreference, readConcern "
-                 "and writeConcern", key);
+    if (strcmp(key, "context") == 0)
+        return context_parse(i, &(struct stl_opts){0}, problem);
+    return FAULT("%s is unknown; a handle takes readPreference, readConcern, "
+                 "writeConcern and context", key);
 }
 
 bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,

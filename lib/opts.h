@@ -3,6 +3,7 @@
  *
  *   opts ──┬─> timeoutMS, priority, timeoutMode, prefetch, maxBytes
  *          ├─> leaseId, sessionId: numbers of ours
+ *          ├─> context: a pointer of the user's
  *          ├─> readPreference
  *          └─> every other key, unchanged: the driver's part */
 #ifndef STL_OPTS_H
@@ -20,6 +21,7 @@ struct stl_opts {
     int64_t max_bytes; /* 0: none */
     int64_t lease_id;  /* likewise */
     int64_t session_id;
+    void *context;
     bson_t read_preference; /* a view into opts, or {} */
     bool has_own; /* some keys are not the driver's */
 };

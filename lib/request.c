@@ -229,6 +229,7 @@ static void take_opts(struct stl_request *r, const bson_t *opts,
     r->core.max_bytes = parsed.max_bytes;
     r->core.lease_id = parsed.lease_id;
     r->core.session_id = parsed.session_id;
+    r->core.context = parsed.context;
     if (parsed.has_own) {
         stl_opts_copy_driver_part(opts, &rest);
         stl_request_copy(r, &rest);
@@ -248,6 +249,18 @@ static void begin(struct stl_request *r, const char *subject,
     r->client = NULL;
     r->target = NULL;
     r->code = 0;
+}
+
+/* What the handle begins with. */
+static void take_context(struct stl_request *r)
+{
+    bson_t options;
+    bson_iter_t i;
+
+    stc_target_options(r->target, &options);
+    if (r->core.context == NULL &&
+        bson_iter_init_find(&i, &options, "context"))
+        r->core.context = (void *)(intptr_t)bson_iter_int64(&i);
 }
 
 void stl_request_begin(struct stl_request *r, const char *subject,
@@ -272,6 +285,7 @@ void stl_request_begin(struct stl_request *r, const char *subject,
     r->client = handle->client;
     r->target = stc_target_ref(handle->target);
     take_opts(r, opts, shape);
+    take_context(r);
 }
 
 void stl_request_begin_on_client(struct stl_request *r, const char *subject,
@@ -361,9 +375,14 @@ static void bind_strand(struct stl_request *r)
 
 static stator_future_t *failure(const struct stl_request *r)
 {
+    stator_future_t *f;
+
     if (r->code == STATOR_ERROR_MEMORY)
         return stf_future_no_memory();
-    return stf_future_failed(r->code, r->subject, "%s", r->problem);
+    f = stf_future_failed(r->code, r->subject, "%s", r->problem);
+    if (!f->immortal)
+        f->context = r->core.context;
+    return f;
 }
 
 stator_future_t *stl_request_submit_from(struct stl_request *r,

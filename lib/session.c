@@ -116,7 +116,8 @@ STL_PART stator_future_t *finish(stator_session_t *session,
     if (stl_request_is_sound(&r) && opts != NULL && bson_iter_init(&i, opts))
         while (bson_iter_next(&i))
             if (strcmp(bson_iter_key(&i), "timeoutMS") != 0 &&
-                strcmp(bson_iter_key(&i), "priority") != 0)
+                strcmp(bson_iter_key(&i), "priority") != 0 &&
+                strcmp(bson_iter_key(&i), "context") != 0)
                 stl_request_fail(&r, STATOR_ERROR_ARGUMENT,
                                  "opts: %s is unknown", bson_iter_key(&i));
     return stl_request_submit(&r);

@@ -162,12 +162,15 @@ static stator_future_t *start(struct transaction *t)
 
 static stator_future_t *end(struct transaction *t, enum step step)
 {
-    const bson_t none = BSON_INITIALIZER;
+    bson_t kept = BSON_INITIALIZER, opts;
     stator_future_t *f;
-    bson_t opts;
+    bson_iter_t i;
 
     t->step = step;
-    step_opts(t, &none, &opts);
+    if (bson_iter_init_find(&i, t->opts, "context"))
+        bson_append_iter(&kept, NULL, -1, &i);
+    step_opts(t, &kept, &opts);
+    bson_destroy(&kept);
     f = step == COMMIT
             ? stator_session_commit_transaction(t->session, &opts)
             : stator_session_abort_transaction(t->session, &opts);
@@ -393,6 +396,7 @@ static bool take_opts(struct transaction *t, const bson_t *opts,
     if (!stl_transaction_options_check(opts, true, problem) ||
         !stl_opts_parse(opts, false, &parsed, problem))
         return false;
+    t->future.context = parsed.context;
     t->is_bounded = parsed.timeout_ms > 0;
     if (t->is_bounded)
         t->until = stf_deadline_after_ms(parsed.timeout_ms);

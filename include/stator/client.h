@@ -25,6 +25,8 @@
  *   abandoned       STATOR_ABANDONED        "leave"     "leave", "kill"
  *   serverApi       STATOR_SERVER_API       none        {version: "1", strict:
  *                                           bool, deprecationErrors: bool}
+ *   events          STATOR_EVENTS           "auto"      "auto", "topology",
+ *                                           "command": see event.h
  *
  * maxConnections is, unless given, the URI's maxPoolSize if that is given,
  * else the larger of 100 and 2 * (workers + watchers) + 1; below workers +
@@ -76,6 +78,7 @@
  *   leaseId, sessionId
  *                   numbers that stator_lease_append and stator_session_append
  *                   put there: where it is to run, in which session
+ *   context         what stator_context_append puts there (event.h)
  *   readPreference  {mode: "primary", "primaryPreferred", "secondary",
  *                   "secondaryPreferred" or "nearest", tags: [{..}],
  *                   maxStalenessSeconds: int, hedge: {enabled: bool}}
@@ -121,7 +124,9 @@ stator_client_new(const char *uri, const bson_t *opts, bson_error_t *error);
  * streams, unless `opts` say {"transport": "stator"}, which holds for the
  * connections that it has not made yet.  With the driver's streams a running
  * operation that is cancelled settles at once, but its worker is free only
- * when the server has answered, or socketTimeoutMS has struck.
+ * when the server has answered, or socketTimeoutMS has struck.  With the option
+ * `events` "topology" or "command" its callbacks are Stator's (event.h): it must
+ * have none, and no client may have been popped from it before.
  *
  * Thread: any.
  * Owns: takes `pool`, unless it fails; copies `opts` (NULL: none).
@@ -207,6 +212,7 @@ STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
  *   transport   {kind (utf8): "stator" or "driver"; dials: connections begun;
  *               lookups: names being looked up now; cuts: operations cut
  *               while on the wire; refusals: replies that were refused}
+ *   events      {listeners; dropped: events that one of them has missed}
  *   submitted, done, failed, cancelled, expired, refused
  *               operations since the start, by how they settled
  *   phases      {queued, checkout, sent, total}: each {count, meanUS, p50US,

@@ -21,8 +21,8 @@ extern "C" {
 #endif
 
 /* The same collection with other options: readPreference, readConcern
- * {level: ..}, writeConcern {w:, j:, wtimeout:}.  They are what every
- * operation of this handle begins with.
+ * {level: ..}, writeConcern {w:, j:, wtimeout:}, context (event.h).  They are
+ * what every operation of this handle begins with.
  *
  * Thread: any.
  * Owns: a new reference; copies `opts`.

@@ -20,8 +20,9 @@ typedef struct stator_database stator_database_t;
 typedef struct stator_collection stator_collection_t;
 
 /* The same database with other options: readPreference, readConcern
- * {level: ..}, writeConcern {w:, j:, wtimeout:}.  They are what every
- * operation of this handle, and of collections made from it, begins with.
+ * {level: ..}, writeConcern {w:, j:, wtimeout:}, context (event.h).  They are
+ * what every operation of this handle, and of collections made from it, begins
+ * with.
  *
  * Thread: any.
  * Owns: a new reference; copies `opts`.

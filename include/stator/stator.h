@@ -8,6 +8,7 @@
  *   database.h, collection.h, cursor.h   the driver's verbs
  *   change_stream.h              what changes, event by event
  *   lease.h, session.h           one connection kept; sessions, transactions
+ *   event.h                      what the driver sees; contexts
  *   error.h, version.h
  *
  * Event loops: adapters/epoll.h, poll.h and uv.h, which are not included
@@ -22,6 +23,7 @@
 #include <stator/database.h>
 #include <stator/dispatcher.h>
 #include <stator/error.h>
+#include <stator/event.h>
 #include <stator/future.h>
 #include <stator/lease.h>
 #include <stator/promise.h>

@@ -101,6 +101,7 @@ typedef struct heirs {
     stator_session_t *session; /* in a transaction */
     stator_future_t *leased, *started;
     stator_dispatcher_t *dispatcher;
+    stator_listener_t *listener; /* with events that wait */
     stator_promise_t *promise;
     stator_promise_t *run_promise; /* kept by a function of client.run */
     stator_future_t *done;
@@ -131,6 +132,11 @@ static stator_future_t *each_async_nothing(const bson_t *document, void *arg)
 {
     (void)document, (void)arg;
     return NULL;
+}
+
+static void hear_nothing(const stator_event_t *event, void *arg)
+{
+    (void)event, (void)arg;
 }
 
 static void keep_promise(mongoc_client_t *client, stator_promise_t *promise,
@@ -171,6 +177,9 @@ static heirs_t *heirs_new(void)
     h->collection = s->things;
     h->database = stator_client_get_database(s->client, "core");
     h->dispatcher = stator_dispatcher_new(NULL);
+    h->listener = stator_client_listen(s->client, h->dispatcher, hear_nothing,
+                                       NULL, NULL, NULL);
+    ck_assert_ptr_nonnull(h->listener);
     h->epfd = epoll_create1(EPOLL_CLOEXEC);
     ck_assert_int_eq(stator_epoll_attach(h->dispatcher, h->epfd), 0);
     h->cursor = open_and_read(s, "{'batchSize': 5}");
@@ -236,6 +245,7 @@ static void heirs_end_well(heirs_t *h)
     ck_assert_int_eq(read_all(h->cursor), 19);
     done(stator_session_commit_transaction(h->session, NULL));
     stator_session_unref(h->session);
+    stator_listener_unref(h->listener);
     done(stator_lease_run(h->lease, resolve, NULL, NULL));
     stator_lease_unref(h->lease);
     stator_future_unref(h->leased);
@@ -503,6 +513,20 @@ static void calls_on_a_session(heirs_t *h)
     GIVE(stator_session_unref, s);
 }
 
+static void calls_on_a_listener(heirs_t *h)
+{
+    bson_t opts = BSON_INITIALIZER;
+    bson_error_t error = {0};
+
+    CALL(IS_NULL, stator_client_listen, h->client, h->dispatcher,
+         hear_nothing, NULL, NULL, &error);
+    MUST(error.code == STATOR_ERROR_FORKED);
+    CALL(IS_SOMETHING, stator_listener_ref, h->listener);
+    GIVE(stator_listener_unref, h->listener);
+    CALL(IS_TRUE, stator_context_append, h, &opts, &error);
+    bson_destroy(&opts);
+}
+
 static void calls_on_a_dispatcher(heirs_t *h)
 {
     stator_dispatcher_t *d = h->dispatcher;
@@ -537,6 +561,7 @@ static void calls_on_a_pending_future(heirs_t *h, stator_future_t *f)
     CALL(IS_NULL, stator_future_document, f);
     CALL(IS_NULL, stator_future_document_at, f, 0);
     CALL(IS_ZERO, stator_future_count, f);
+    CALL(IS_NULL, stator_future_context, f);
     CALL(IS_ESHUTDOWN, stator_future_then, f, d, then_nothing, NULL);
     CALL(IS_ESHUTDOWN, stator_future_then_full, f, d, then_nothing, NULL,
          NULL);
@@ -592,6 +617,7 @@ static void sweep(heirs_t *h)
     calls_on_a_change_stream(h);
     calls_on_a_lease(h);
     calls_on_a_session(h);
+    calls_on_a_listener(h);
     calls_on_a_dispatcher(h);
     for (int i = 0; i < h->n_pending; i++)
         calls_on_a_pending_future(h, h->pending[i]);
@@ -615,6 +641,7 @@ static void give_all_back(heirs_t *h)
     GIVE(stator_session_unref, h->session);
     GIVE(stator_future_unref, h->leased);
     GIVE(stator_future_unref, h->started);
+    GIVE(stator_listener_unref, h->listener);
     GIVE(stator_dispatcher_unref, h->dispatcher);
     GIVE(stator_database_unref, h->database);
     GIVE(stator_collection_unref, h->scene->things);
@@ -677,6 +704,9 @@ static bool needs_none(const char *name)
         "stator_version", "stator_client_new", "stator_client_new_from_pool",
         "stator_dispatcher_new", "stator_promise_new"};
 
+    /* What is lent inside a call, and no handle. */
+    if (strncmp(name, "stator_event_", 13) == 0)
+        return true;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -76,6 +76,11 @@ typedef struct {
     const char *primary;  /* "host:port"; NULL: itself if it is the primary */
     int set_version;      /* 0: 1 */
     int election;         /* grows with every election; the electionId */
+    const char *tags;     /* "dc:east,rack:1"; NULL: none */
+    bool awaitable;       /* hello tells a topologyVersion, and one that asks
+                           * for news (maxAwaitTimeMS) waits until this member
+                           * is set anew; streamed, where that is allowed.
+                           * It tells of its last write too, as now */
 } wire_member_t;
 
 /* All zero is a good standalone server for tests. */

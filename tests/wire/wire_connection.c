@@ -229,6 +229,39 @@ static void answer(wire_connection_t *connection, wire_request_t *request)
     connection->replies++;
 }
 
+/* An answer to a hello that asked for news: the next one comes unasked, when
+ * there are some. */
+static void stream(wire_connection_t *connection, wire_request_t *request)
+{
+    enum { MORE_TO_COME = 2 };
+    size_t at = connection->out.size;
+    int64_t us;
+
+    answer(connection, request);
+    wire_buffer_set_int32(&connection->out, at + WIRE_HEADER_SIZE,
+                          MORE_TO_COME);
+    if (connection->streamed != 0) /* for the one before it, as mongod does */
+        wire_buffer_set_int32(&connection->out, at + 8, connection->streamed);
+    connection->streamed = wire_buffer_get_int32(&connection->out, at + 4);
+    flush(connection, SIZE_MAX);
+    if (is_dead(connection))
+        return;
+    connection->known = connection->server->member_version;
+    us = wire_member_patience(request, connection->known);
+    connection->awaits_news = true;
+    delay(connection, CONNECTION_DELAYED, us > 0 ? us : 1);
+}
+
+void wire_connection_news(wire_connection_t *connection)
+{
+    if (connection->state != CONNECTION_DELAYED || !connection->awaits_news)
+        return;
+    connection->awaits_news = false;
+    wire_timers_remove(&connection->server->timers, &connection->timer);
+    connection->state = CONNECTION_RELEASED;
+    TAILQ_INSERT_TAIL(&connection->server->released, connection, queue);
+}
+
 /* Everything that had to happen first has happened. */
 static void perform(wire_connection_t *connection, wire_request_t *request)
 {
@@ -250,6 +283,11 @@ static void perform(wire_connection_t *connection, wire_request_t *request)
         finish(connection);
         return;
     }
+    if (rule == NULL && connection->known >= 0 &&
+        request->message.may_stream && connection->server->member.awaitable) {
+        stream(connection, request);
+        return;
+    }
     answer(connection, request);
     if (rule != NULL && rule->drip_ms > 0) {
         drip(connection);
@@ -268,7 +306,7 @@ static void proceed(wire_connection_t *connection, wire_request_t *request)
     int64_t us = connection->line ? connection->line->rule.delay_ms * 1000 : 0;
     int64_t awaits_us = wire_feed_wait_us(request);
 
-    connection->awaits = awaits_us > 0;
+    connection->awaits_events = awaits_us > 0;
     us += awaits_us;
     if (server->delay_us > 0 && !request->hello) {
         us += server->delay_us;
@@ -276,6 +314,10 @@ static void proceed(wire_connection_t *connection, wire_request_t *request)
             us += (int64_t)(wire_server_random(server) %
                             (uint64_t)(2 * server->jitter_us + 1)) -
                   server->jitter_us;
+    }
+    if (us == 0) {
+        us = wire_member_patience(request, connection->known);
+        connection->awaits_news = us > 0;
     }
     if (us > 0)
         delay(connection, CONNECTION_DELAYED, us);
@@ -333,6 +375,8 @@ static void arrive(wire_connection_t *connection)
     }
     count(connection, &request);
     remember(&request);
+    connection->streamed = 0;
+    connection->known = request.hello ? wire_member_known(&request) : -1;
     line = wire_script_pick(&server->script, &request);
     connection->line = line;
     if (line != NULL && line->rule.gate != NULL &&
@@ -391,6 +435,7 @@ void wire_connection_timer(wire_connection_t *connection)
     if (connection->state == CONNECTION_DRIPPING) {
         drip(connection);
     } else {
+        connection->awaits_events = connection->awaits_news = false;
         reparse(connection, &request);
         perform(connection, &request);
     }

@@ -40,7 +40,10 @@ typedef struct wire_connection {
     wire_line_t *line; /* that applies to this command; may be NULL */
     wire_gate_t *gate; /* while HELD */
     wire_timer_t timer;
-    bool awaits; /* while DELAYED: goes on when there are events */
+    bool awaits_events; /* while DELAYED: goes on when there are some */
+    bool awaits_news;   /* while DELAYED: for news of the member, at most */
+    int32_t streamed;  /* the last reply of a stream, or 0 */
+    int64_t known;     /* which state of that the client knows */
     uint8_t last_lsid[16];
 } wire_connection_t;
 
@@ -74,5 +77,8 @@ void wire_connection_end(wire_connection_t *connection, wire_end_t how);
 void wire_connection_ready(wire_connection_t *connection, uint32_t events);
 void wire_connection_released(wire_connection_t *connection);
 void wire_connection_timer(wire_connection_t *connection);
+
+/* The member was set anew. */
+void wire_connection_news(wire_connection_t *connection);
 
 #endif /* WIRE_CONNECTION_H */

@@ -28,13 +28,17 @@ char *wire_server_uri(wire_server_t *server, const char *extra, char *out,
 
 void wire_server_set_member(wire_server_t *server, const wire_member_t *member)
 {
+    wire_connection_t *connection;
     wire_member_t copy;
 
     wire_member_copy(&copy, member);
     pthread_mutex_lock(&server->lock);
     wire_member_clear(&server->member);
     server->member = copy;
-    pthread_mutex_unlock(&server->lock);
+    server->member_version++;
+    TAILQ_FOREACH(connection, &server->connections, link)
+        wire_connection_news(connection);
+    wire_server_unlock_changed(server);
 }
 
 void wire_server_pause(wire_server_t *server)

@@ -153,7 +153,7 @@ void wire_events(wire_server_t *server, int64_t n)
     server->n_events += n;
     TAILQ_FOREACH(each, &server->connections, link)
     {
-        if (each->state != CONNECTION_DELAYED || !each->awaits)
+        if (each->state != CONNECTION_DELAYED || !each->awaits_events)
             continue;
         wire_timers_remove(&server->timers, &each->timer);
         each->state = CONNECTION_RELEASED; /* it will look again */

@@ -12,4 +12,11 @@ void wire_member_clear(wire_member_t *member);
 struct wire_request;
 void wire_member_hello(const struct wire_request *request, bson_t *reply);
 
+/* How long an answer may wait for news, in microseconds, if the client knows
+ * the state of that number; 0: not at all. */
+int64_t wire_member_patience(const struct wire_request *request,
+                             int64_t known);
+/* The number of the state that the client says it knows; -1: it does not. */
+int64_t wire_member_known(const struct wire_request *request);
+
 #endif /* WIRE_MEMBER_H */

@@ -17,6 +17,7 @@ enum {
     CHECKSUM_PRESENT = 1 << 0,
     MORE_TO_COME = 1 << 1,
     REQUIRED_BITS = 0xffff, /* unknown ones among these must be refused */
+    EXHAUST_ALLOWED = 1 << 16,
     AWAIT_CAPABLE = 8,
     SMALLEST_DOCUMENT = 5,
 };
@@ -74,6 +75,7 @@ static bool parse_msg(const uint8_t *data, size_t size, wire_message_t *out)
     if (flags & REQUIRED_BITS & ~(uint32_t)(CHECKSUM_PRESENT | MORE_TO_COME))
         return false;
     out->more_to_come = (flags & MORE_TO_COME) != 0;
+    out->may_stream = (flags & EXHAUST_ALLOWED) != 0;
     data += 4;
     size -= 4;
     if (flags & CHECKSUM_PRESENT) {
@@ -133,6 +135,7 @@ bool wire_message_parse(const uint8_t *data, size_t size, wire_message_t *out)
     out->request_id = wire_get_int32(data + 4);
     out->legacy = false;
     out->more_to_come = false;
+    out->may_stream = false;
     out->query_ns = NULL;
     out->n_sequences = 0;
     data += WIRE_HEADER_SIZE;

@@ -24,6 +24,7 @@ typedef struct {
     int32_t request_id;
     bool legacy; /* OP_QUERY: wants an OP_REPLY */
     bool more_to_come;
+    bool may_stream; /* more replies than one are fine */
     const char *query_ns; /* of an OP_QUERY */
     bson_t body;          /* a view: never destroyed */
     wire_sequence_t sequences[WIRE_SEQUENCES_MAX];

@@ -49,6 +49,7 @@ struct wire_server {
     int64_t n_events; /* of the feed */
     wire_log_t log;
     wire_member_t member;
+    int64_t member_version; /* grows when that changes */
     wire_stats_t stats;
     wire_buffer_t scratch; /* where replies are made */
     uint64_t random;

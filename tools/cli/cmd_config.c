@@ -156,6 +156,7 @@ static void print(config_t *config, const session_t *session)
     add(config, "watchers", "STATOR_WATCHERS", "watchers");
     add(config, "transport", "STATOR_TRANSPORT", "transport");
     add(config, "abandoned", "STATOR_ABANDONED", "abandoned");
+    add(config, "events", "STATOR_EVENTS", "events");
     add(config, "name", "STATOR_NAME", "name");
     add_server_api(config);
     table_print(&config->table, stdout);

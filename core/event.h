@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/event.h - what the driver's monitoring tells, as values.
+ *
+ *   callback (a thread of the driver's, or a worker) ── anybody there? ──>
+ *   copy into one block ──> listeners
+ *
+ * The driver takes its callbacks once for each pool, before the first client is
+ * popped; those of commands only if somebody wants them by then.
+ *
+ * M1  A callback runs with locks of the driver's held (that of the topology,
+ *     or of all monitors): it asks the driver for plain fields of what it was
+ *     given and for nothing else, and waits for nobody.
+ * M2  The context of a command's event is the operation's which this thread
+ *     serves (stf_thread): the driver sends a command on the thread that asks
+ *     for it.
+ * M3  The callbacks live as long as the pool, this as long as the client, which
+ *     is longer; but for a pool that was to be adopted and was not in the end:
+ *     it keeps the callbacks, so this is not freed then. */
+#ifndef STC_EVENT_H
+#define STC_EVENT_H
+
+#include <mongoc/mongoc.h>
+
+#include "core/config.h"
+#include "core/listener.h"
+#include "core/reach.h"
+
+struct stc_events {
+    struct stc_listeners listeners;
+    struct stc_reach *reach; /* NULL: nobody asks why */
+    pthread_mutex_t lock;    /* a leaf, for the three below */
+    bool wants_commands;
+    bool is_installed;
+    bool has_commands;
+    atomic_bool is_held;   /* a pool has the callbacks: M3 */
+    atomic_bool has_opened; /* the topology */
+};
+
+/* NULL: no memory. */
+struct stc_events *stc_events_new(enum stc_telling telling);
+/* The pool has gone, and the callbacks with it. */
+void stc_events_pool_gone(struct stc_events *e);
+void stc_events_free(struct stc_events *e); /* NULL is fine */
+
+/* Give a pool that was never popped from the callbacks.  False: it has others
+ * already. */
+bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool);
+
+void stc_event_unref(struct stator_event *event); /* NULL is fine */
+
+#endif /* STC_EVENT_H */

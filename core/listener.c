@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/listener.c - from a thread of the driver's to a user's dispatcher.  The
+ * picture and the invariants are in listener.h. */
+#include "core/listener.h"
+
+#include <stdlib.h>
+
+#include "core/client.h"
+#include "core/event.h"
+#include "futures/base.h"
+#include "futures/dispatcher.h"
+
+/* How many are handed over in one turn. */
+enum { TURN = 64 };
+
+struct entry {
+    struct cds_list_head node;
+    struct stator_event *event; /* a reference */
+    int64_t lost;               /* before it: V6 */
+};
+
+struct stator_listener {
+    atomic_uint refs;
+    atomic_uint holds;
+    stator_client_t *client; /* its memory */
+    stator_dispatcher_t *dispatcher;
+    stator_event_fn *fn;
+    void *arg;
+    uint32_t types;
+    int64_t limit, max_bytes;
+    struct stf_continuation continuation;
+    /* Under the listeners' lock: */
+    struct cds_list_head node;
+    struct cds_list_head posting; /* in the list of one deliver */
+    struct cds_list_head queue;
+    int64_t n, bytes;
+    int64_t lost; /* V6 */
+    bool is_posted;
+    atomic_bool has_ended; /* set under lock */
+};
+
+static struct stc_listeners *listeners_of(const stator_listener_t *l)
+{
+    return &l->client->events->listeners;
+}
+
+static void release(stator_listener_t *l)
+{
+    stator_client_t *client = l->client;
+
+    if (atomic_fetch_sub_explicit(&l->holds, 1, memory_order_acq_rel) != 1)
+        return;
+    free(l);
+    stc_client_release(client);
+}
+
+/* Under lock. */
+static void find_wanted(struct stc_listeners *all)
+{
+    const stator_listener_t *l;
+    uint32_t wanted = 0;
+
+    cds_list_for_each_entry(l, &all->all, node)
+        wanted |= l->types;
+    atomic_store_explicit(&all->wanted, wanted, memory_order_relaxed);
+}
+
+static void forget(struct cds_list_head *entries)
+{
+    struct entry *e, *next;
+
+    cds_list_for_each_entry_safe(e, next, entries, node)
+    {
+        stc_event_unref(e->event);
+        free(e);
+    }
+}
+
+/* Once: V3. */
+static void end(stator_listener_t *l)
+{
+    struct stc_listeners *all = listeners_of(l);
+    CDS_LIST_HEAD(forgotten);
+
+    pthread_mutex_lock(&all->lock);
+    if (atomic_load(&l->has_ended)) {
+        pthread_mutex_unlock(&all->lock);
+        return;
+    }
+    atomic_store(&l->has_ended, true);
+    cds_list_del(&l->node);
+    all->n--;
+    find_wanted(all);
+    cds_list_splice(&l->queue, &forgotten);
+    CDS_INIT_LIST_HEAD(&l->queue);
+    l->n = l->bytes = l->lost = 0;
+    pthread_mutex_unlock(&all->lock);
+    forget(&forgotten);
+    stf_dispatcher_release(l->dispatcher);
+}
+
+/* Under lock, of a queue that is not empty. */
+static struct entry *first_of(stator_listener_t *l)
+{
+    /* What is freed has left the list: not seen through liburcu's macros.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    return cds_list_first_entry(&l->queue, struct entry, node);
+}
+
+/* ---- in dispatch ------------------------------------------------- */
+
+/* Under lock: the gap before the first entry, or the entry. */
+static void take_first(stator_listener_t *l, struct entry **entry,
+                       int64_t *lost)
+{
+    struct entry *first = first_of(l);
+
+    *lost = first->lost;
+    first->lost = 0;
+    if (*lost > 0)
+        return;
+    cds_list_del(&first->node);
+    l->n--;
+    l->bytes -= first->event->size;
+    *entry = first;
+}
+
+/* What is next: an entry, or how many were lost.  False: nothing, and it is
+ * posted no more. */
+static bool take(stator_listener_t *l, struct entry **entry, int64_t *lost)
+{
+    struct stc_listeners *all = listeners_of(l);
+    bool is_there = true;
+
+    *entry = NULL;
+    *lost = 0;
+    pthread_mutex_lock(&all->lock);
+    if (!cds_list_empty(&l->queue)) {
+        take_first(l, entry, lost);
+    } else if (l->lost > 0) {
+        *lost = l->lost;
+        l->lost = 0;
+    } else {
+        l->is_posted = is_there = false;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return is_there;
+}
+
+static void hand_over(stator_listener_t *l, struct entry *entry, int64_t lost)
+{
+    if (entry == NULL) {
+        const struct stator_event gap = {
+            .type = STATOR_EVENT_EVENTS_DROPPED,
+            .time_us = stf_now_ns() / 1000,
+            .server_connection_id = -1,
+            .dropped = lost,
+        };
+
+        l->fn(&gap, l->arg);
+        return;
+    }
+    l->fn(entry->event, l->arg);
+    stc_event_unref(entry->event);
+    free(entry);
+}
+
+static void turn(struct stf_continuation *c)
+{
+    stator_listener_t *l =
+        stf_container_of(c, stator_listener_t, continuation);
+    struct entry *entry;
+    int64_t lost;
+
+    for (int i = 0; i < TURN; i++) {
+        if (!take(l, &entry, &lost)) {
+            release(l);
+            return;
+        }
+        hand_over(l, entry, lost);
+        if (stc_client_is_inherited(l->client)) /* fn has forked */
+            return;
+        if (stf_dispatcher_is_closed(l->dispatcher))
+            break;
+    }
+    if (stf_continuation_again(c) == 0)
+        return;
+    end(l);
+    release(l);
+}
+
+/* The dispatcher closes. */
+static void drop(struct stf_continuation *c)
+{
+    end(stf_container_of(c, stator_listener_t, continuation));
+}
+
+static void continuation_release(struct stf_continuation *c)
+{
+    release(stf_container_of(c, stator_listener_t, continuation));
+}
+
+/* ---- on any thread ----------------------------------------------- */
+
+/* Under lock, of one that listens: from now on it is posted, and that is the
+ * caller's to do, if the answer is true. */
+static bool must_post(stator_listener_t *l)
+{
+    if (l->is_posted)
+        return false;
+    l->is_posted = true;
+    atomic_fetch_add_explicit(&l->holds, 1, memory_order_relaxed);
+    stf_dispatcher_hold(l->dispatcher);
+    return true;
+}
+
+static void post(stator_listener_t *l)
+{
+    stator_dispatcher_t *d = l->dispatcher;
+
+    if (stf_continuation_again(&l->continuation) != 0) {
+        end(l);
+        release(l);
+    }
+    stf_dispatcher_release(d);
+}
+
+/* Under lock: it has room, and gets a reference.  False: it is lost. */
+static bool enqueue(stator_listener_t *l, struct stator_event *event)
+{
+    struct entry *entry;
+
+    if (event == NULL || l->n >= l->limit ||
+        (l->n > 0 && l->bytes + event->size > l->max_bytes))
+        return false;
+    entry = malloc(sizeof *entry);
+    if (entry == NULL)
+        return false;
+    entry->event = event;
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+    entry->lost = l->lost;
+    l->lost = 0;
+    l->n++;
+    l->bytes += event->size;
+    cds_list_add_tail(&entry->node, &l->queue);
+    return true;
+}
+
+void stc_listeners_deliver(struct stc_listeners *all,
+                           stator_event_type_t type,
+                           struct stator_event *event)
+{
+    stator_listener_t *l, *next;
+    CDS_LIST_HEAD(posting);
+
+    pthread_mutex_lock(&all->lock);
+    cds_list_for_each_entry(l, &all->all, node)
+    {
+        if ((l->types & (1u << type)) == 0)
+            continue;
+        if (!enqueue(l, event)) {
+            l->lost++;
+            atomic_fetch_add(&all->n_dropped, 1);
+        }
+        if (must_post(l))
+            cds_list_add_tail(&l->posting, &posting);
+    }
+    pthread_mutex_unlock(&all->lock);
+    cds_list_for_each_entry_safe(l, next, &posting, posting)
+        post(l); /* from here on another thread may post it */
+    stc_event_unref(event);
+}
+
+/* ---- made, counted ----------------------------------------------- */
+
+void stc_listeners_init(struct stc_listeners *all)
+{
+    pthread_mutex_init(&all->lock, NULL);
+    CDS_INIT_LIST_HEAD(&all->all);
+}
+
+void stc_listeners_destroy(struct stc_listeners *all)
+{
+    pthread_mutex_destroy(&all->lock);
+}
+
+void stc_listeners_append(struct stc_listeners *all, bson_t *out)
+{
+    int64_t n;
+
+    pthread_mutex_lock(&all->lock);
+    n = all->n;
+    pthread_mutex_unlock(&all->lock);
+    BSON_APPEND_INT64(out, "listeners", n);
+    BSON_APPEND_INT64(out, "dropped", atomic_load(&all->n_dropped));
+}
+
+stator_listener_t *stc_listener_new(stator_client_t *client,
+                                    const struct stc_listening *how,
+                                    bson_error_t *error)
+{
+    struct stc_listeners *all = &client->events->listeners;
+    stator_listener_t *l = calloc(1, sizeof *l);
+
+    if (l == NULL) {
+        bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                       "client.listen: no memory for the listener");
+        return NULL;
+    }
+    atomic_init(&l->refs, 1);
+    atomic_init(&l->holds, 1);
+    l->client = client;
+    stc_client_hold(client);
+    l->dispatcher = how->dispatcher;
+    stf_dispatcher_hold(l->dispatcher);
+    l->fn = how->fn;
+    l->arg = how->arg;
+    l->types = how->types;
+    l->limit = how->limit;
+    l->max_bytes = how->max_bytes;
+    l->continuation.dispatcher = how->dispatcher;
+    l->continuation.run = turn;
+    l->continuation.drop = drop;
+    l->continuation.release = continuation_release;
+    CDS_INIT_LIST_HEAD(&l->queue);
+    pthread_mutex_lock(&all->lock);
+    cds_list_add_tail(&l->node, &all->all);
+    all->n++;
+    find_wanted(all);
+    pthread_mutex_unlock(&all->lock);
+    return l;
+}
+
+stator_listener_t *stc_listener_ref(stator_listener_t *l)
+{
+    atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+    return l;
+}
+
+void stc_listener_unref(stator_listener_t *l)
+{
+    if (atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (stc_client_is_inherited(l->client))
+        return; /* the lock is the parent's */
+    end(l);
+    release(l);
+}
