@@ -62,6 +62,7 @@ struct stc_cursor {
     struct stc_lease *lease;
     struct stc_session *session;
     bool prefetch;
+    bool passes; /* its requests: see struct stc_request */
     int64_t max_bytes;
     int64_t made;     /* when, likewise */
 

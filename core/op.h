@@ -48,6 +48,7 @@ struct stc_op {
     bool is_parked;             /* waits for one, under the pool's lock */
     bool on_lease;              /* waits in its line, under its lock */
     bool waits_by_uri;          /* its deadline is waitQueueTimeoutMS */
+    bool passes;                /* see struct stc_request */
     /* Of a request, under its cursor's lock: */
     bool has_place;    /* admitted, and not yet taken */
     bool in_line;      /* in `waiting` */
@@ -70,6 +71,7 @@ struct stc_op {
             stator_work_fn *fn;
             stator_session_work_fn *fn_session;
             void *arg;
+            void (*free_arg)(void *arg);
         };
     };
     /* The strand, or NULL: held to the end, with a reference while tied. */

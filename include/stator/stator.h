@@ -7,6 +7,7 @@
  *   client.h      workers, queue, options, commands, close
  *   database.h, collection.h, cursor.h   the driver's verbs
  *   lease.h, session.h           one connection kept; sessions, transactions
+ *   gridfs_bucket.h              files in chunks
  *   error.h, version.h
  *
  * Event loops: adapters/epoll.h, poll.h and uv.h, which are not included
@@ -21,6 +22,7 @@
 #include <stator/dispatcher.h>
 #include <stator/error.h>
 #include <stator/future.h>
+#include <stator/gridfs_bucket.h>
 #include <stator/lease.h>
 #include <stator/promise.h>
 #include <stator/session.h>
