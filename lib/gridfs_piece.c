@@ -18,7 +18,10 @@
 
 #include <stator/client.h>
 
-enum { WAIT_MS = 5 };
+enum {
+    WAIT_MS = 5,
+    INTERRUPTS_MAX = 100 /* a worker has all signals blocked */
+};
 
 static struct stl_piece *new_piece(int fd, size_t size, size_t room)
 {
@@ -72,12 +75,13 @@ static bool is_regular(int fd)
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static bool is_ready(const struct stl_piece *p, int wait_ms)
+/* As poll. */
+static int is_ready(const struct stl_piece *p, int wait_ms)
 {
     struct pollfd pfd = {.fd = p->fd,
                          .events = p->is_write ? POLLOUT : POLLIN};
 
-    return poll(&pfd, 1, wait_ms) > 0;
+    return poll(&pfd, 1, wait_ms);
 }
 
 static ssize_t move_some(const struct stl_piece *p, bool regular)
@@ -95,30 +99,37 @@ static ssize_t move_some(const struct stl_piece *p, bool regular)
     return write(p->fd, p->from + p->done, left < PIPE_BUF ? left : PIPE_BUF);
 }
 
+/* What a call has answered that moved nothing.  False: go on. */
+static bool stops(struct stl_piece *p, ssize_t answer, int *n_interrupts)
+{
+    if (answer == 0) {
+        p->is_end = !p->is_write;
+        return true;
+    }
+    if (errno == EINTR && ++*n_interrupts < INTERRUPTS_MAX)
+        return false;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        p->error = errno;
+    return true;
+}
+
 static void move(mongoc_client_t *client, stator_promise_t *promise, void *arg)
 {
     struct stl_piece *p = arg;
-    bool regular = is_regular(p->fd);
-    int wait_ms = WAIT_MS;
+    bool regular = is_regular(p->fd), stopped = false;
+    int wait_ms = WAIT_MS, n_interrupts = 0;
 
     (void)client;
-    while (p->done < p->size && !stator_promise_cancelled(promise)) {
-        ssize_t n;
+    while (!stopped && p->done < p->size &&
+           !stator_promise_cancelled(promise)) {
+        int ready = regular ? 1 : is_ready(p, wait_ms);
+        ssize_t n = ready > 0 ? move_some(p, regular) : -1;
 
-        if (!regular && !is_ready(p, wait_ms))
-            break;
         wait_ms = 0; /* a second time it would be the worker's that waits */
-        n = move_some(p, regular);
-        if (n > 0) {
+        if (n > 0)
             p->done += (size_t)n;
-        } else if (n == 0) {
-            p->is_end = !p->is_write;
-            break;
-        } else if (errno != EINTR) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK)
-                p->error = errno;
-            break;
-        }
+        else
+            stopped = ready == 0 || stops(p, n, &n_interrupts);
     }
     stator_promise_resolve(promise, NULL, NULL);
 }

@@ -280,6 +280,29 @@ static stator_future_t *next_of_index(struct stl_upload_call *u,
     return f;
 }
 
+static void look_for_refused(upload_t *up)
+{
+    int code = atomic_load(&up->refused);
+    stator_future_t *why;
+
+    if (code == 0 || up->state != STL_OPEN)
+        return;
+    why = stf_future_failed((stator_error_code_t)code, "gridfs_upload_stream",
+                            "an earlier write was refused");
+    stl_upload_fail(up, why);
+    stator_future_unref(why);
+}
+
+stator_future_t *stl_upload_refused(upload_t *up, stator_future_t *refusal)
+{
+    bson_error_t error = {0};
+
+    if (up != NULL && up->bucket != NULL &&
+        stator_future_error(refusal, &error))
+        atomic_store(&up->refused, (int)error.code);
+    return refusal;
+}
+
 stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
                                         stator_future_t *settled,
                                         unsigned most, bool indexed)
@@ -287,6 +310,7 @@ stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
     upload_t *up = u->stream;
     stator_future_t *f = NULL;
 
+    look_for_refused(up);
     if (settled == NULL)
         up->awaits = STL_NOTHING;
     else if (up->awaits == STL_A_CHUNK)

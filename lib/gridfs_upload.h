@@ -17,7 +17,9 @@
  *     the chunk is taken in, at the latest by close.
  * U3  The deadlines of chunks do not decrease, as those of the calls that send
  *     them do not: who waits for the oldest waits no longer than its own.
- * U4  `holds`: one for the handles together, one for each call. */
+ * U4  `holds`: one for the handles together, one for each call.
+ * U5  Bytes that were refused before they came into the line would be missing:
+ *     the next request finds that, so that no close makes a file without them. */
 #ifndef STL_GRIDFS_UPLOAD_H
 #define STL_GRIDFS_UPLOAD_H
 
@@ -42,6 +44,7 @@ struct stator_gridfs_upload_stream {
     bool is_own_id; /* an ObjectId that was made here */
     atomic_bool is_closing;     /* close was asked for */
     atomic_bool is_over;        /* closed or aborted */
+    atomic_int refused;         /* U5: a stator_error_code_t, or 0 */
     atomic_llong n_confirmed;
     struct stf_line line;
     enum stl_upload_state state;
@@ -87,6 +90,10 @@ stl_upload_call_new(const struct stf_kind *kind, const char *subject,
 void stl_upload_call_destroy(struct stl_upload_call *call);
 /* For `over` of what may not be left undone. */
 void stl_upload_call_over(struct stl_call *call);
+
+/* Bytes for the stream were refused: U5.  Answers `refusal`. */
+stator_future_t *stl_upload_refused(upload_t *stream,
+                                    stator_future_t *refusal);
 
 /* Take `settled` in (NULL: nothing was awaited), then await until at most
  * `most` are on their way and, if `indexed`, the indexes are there.  NULL: it

@@ -4,13 +4,17 @@
 #include "lib/gridfs_read.h"
 #include "lib/gridfs_write.h"
 
-/* Takes `written`, and the handle. */
+/* Takes `written`, and the handle.  What was refused has left nothing for a
+ * close to fail with. */
 static stator_future_t *close_behind(upload_t *up, stator_future_t *written,
                                      const void *site)
 {
-    stator_future_t *f = stl_upload_close(up, written, site);
+    stator_future_t *f = written;
 
-    stator_future_unref(written);
+    if (stator_future_poll(written) != STATOR_FUTURE_FAILED) {
+        f = stl_upload_close(up, written, site);
+        stator_future_unref(written);
+    }
     stator_gridfs_upload_stream_unref(up);
     return f;
 }

@@ -61,13 +61,14 @@ stator_future_t *stl_upload_write(upload_t *up, const void *bytes, size_t size,
     struct write *w;
 
     if (up != NULL && bytes == NULL && size > 0)
-        return stl_bad_argument(subject, "bytes is NULL");
+        return stl_upload_refused(up,
+                                  stl_bad_argument(subject, "bytes is NULL"));
     if (size > SIZE_MAX - sizeof *w)
-        return stf_future_no_memory();
+        return stl_upload_refused(up, stf_future_no_memory());
     u = stl_upload_call_new(&plain_kind, subject, sizeof *w + size, write_step,
                             up, site, &refusal);
     if (u == NULL)
-        return refusal;
+        return stl_upload_refused(up, refusal);
     w = write_of(&u->call.steps);
     u->call.over = stl_upload_call_over;
     w->size = size;
@@ -157,11 +158,12 @@ stator_future_t *stl_upload_from_fd(upload_t *up, int fd, const void *site)
     struct stl_upload_call *u;
 
     if (up != NULL && up->fault == NULL && fd < 0)
-        return stl_bad_argument(subject, "fd is -1 or less");
+        return stl_upload_refused(
+            up, stl_bad_argument(subject, "fd is -1 or less"));
     u = stl_upload_call_new(&pump_kind, subject, sizeof(struct pump), pump_step,
                             up, site, &refusal);
     if (u == NULL)
-        return refusal;
+        return stl_upload_refused(up, refusal);
     u->call.over = stl_upload_call_over;
     pump_of(&u->call.steps)->fd = fd;
     return stl_call_start(&u->call, &up->line);

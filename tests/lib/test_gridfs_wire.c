@@ -217,6 +217,21 @@ START_TEST(a_read_that_fails_can_be_asked_again)
 }
 END_TEST
 
+/* No file comes of it that has not all its bytes. */
+START_TEST(a_write_that_is_refused)
+{
+    stator_gridfs_upload_stream_t *up = open_up(NULL);
+
+    with_file();
+    done(stator_gridfs_upload_stream_write(up, "12345", 5));
+    faulty(stator_gridfs_upload_stream_write(up, NULL, 5), "bytes is NULL");
+    fails(stator_gridfs_upload_stream_close(up), STATOR_ERROR_DOMAIN,
+          STATOR_ERROR_ARGUMENT, "an earlier write was refused");
+    ck_assert_int_eq(wire_count(server, "insert"), 1);
+    done(stator_gridfs_upload_stream_abort(up));
+}
+END_TEST
+
 /* It is not known whether there is a file: afterwards there is none. */
 START_TEST(a_close_that_is_cut)
 {
@@ -518,6 +533,7 @@ SUITE(gridfs_wire)
     tcase_add_test(tc, a_chunk_that_fails);
     tcase_add_test(tc, indexes_that_fail);
     tcase_add_test(tc, a_read_that_fails_can_be_asked_again);
+    tcase_add_test(tc, a_write_that_is_refused);
     tcase_add_test(tc, a_close_that_is_cut);
     tcase_add_test(tc, a_cancelled_write_ends_the_stream);
     tcase_add_test(tc, a_cancelled_read_moves_nothing);
