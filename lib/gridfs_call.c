@@ -214,8 +214,14 @@ stator_future_t *stl_call_not_found(struct stl_call *c, const char *key,
 stator_future_t *stl_call_done(struct stl_call *c, const bson_t *document,
                                int64_t count)
 {
-    struct stf_result *result = stf_result_new();
+    struct stf_result *result;
 
+    if (document == NULL && count == 0) {
+        stf_settle_code(stl_call_future(c), STATOR_FUTURE_DONE, 0, NULL,
+                        STATOR_ANSWERED);
+        return NULL;
+    }
+    result = stf_result_new();
     if (result == NULL || !stf_result_copy(result, document, NULL)) {
         stf_result_free(result);
         no_memory(c);

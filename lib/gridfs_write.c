@@ -43,7 +43,7 @@ static stator_future_t *write_step(struct stf_steps *s,
 
     while (f == NULL && !stl_call_is_settled(c)) {
         if (w->done == w->size)
-            return stl_call_done(c, NULL, (int64_t)w->size);
+            return stl_call_done(c, NULL, 0);
         w->done += stl_upload_take(&w->upload, w->bytes + w->done,
                                    w->size - w->done);
         f = stl_upload_settle_down(&w->upload, NULL, STL_FLIGHT_MAX - 1,
@@ -175,6 +175,7 @@ struct ending {
     struct stl_upload_call upload; /* first */
     enum { DRAIN, FILE_SENT, FILE_GONE, CHUNKS_GONE } step;
     stator_future_t *sent;   /* of close: the document */
+    struct stf_result *result; /* of close, made before it is sent */
     stator_future_t *before; /* of close: to be cancelled with it, or NULL */
 };
 
@@ -187,6 +188,7 @@ static void ending_release(stator_future_t *f)
 {
     struct ending *e = ending_of(stf_steps_of(f));
 
+    stf_result_free(e->result);
     stator_future_unref(e->sent);
     stator_future_unref(e->before);
     plain_release(f);
@@ -229,12 +231,33 @@ static stator_future_t *send_document(struct ending *e)
     BSON_APPEND_UTF8(up->document, "filename", up->filename);
     if (up->metadata != NULL)
         BSON_APPEND_DOCUMENT(up->document, "metadata", up->metadata);
+    e->result = stf_result_new();
+    if (e->result == NULL || !stf_result_copy(e->result, up->document, NULL))
+        return stl_call_fail(c, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
+                             "no memory for its result");
     stl_call_begin(c, &r, &stc_verb_insert_one, up->bucket->files, NULL,
                    STL_OPERATION);
     stl_request_copy(&r, up->document);
     e->step = FILE_SENT;
     e->sent = stl_call_submit(c, &r);
     return stator_future_ref(e->sent);
+}
+
+/* There is a file: unless a cancel was first, when it is not to be. */
+static stator_future_t *filed(struct ending *e)
+{
+    upload_t *up = e->upload.stream;
+    stator_future_t *f = stl_call_future(&e->upload.call);
+
+    if (!stf_claim(f, STATOR_FUTURE_DONE))
+        return NULL;
+    up->state = STL_CLOSED;
+    atomic_store(&up->is_over, true);
+    f->result = e->result;
+    e->result = NULL;
+    f->outcome = STATOR_ANSWERED;
+    stf_finish(f, STATOR_FUTURE_DONE);
+    return NULL;
 }
 
 static stator_future_t *close_step(struct stf_steps *s,
@@ -248,9 +271,7 @@ static stator_future_t *close_step(struct stf_steps *s,
     if (e->step == FILE_SENT) {
         if (!stl_is_done(settled))
             return stl_call_fail_as(c, settled); /* see close_over */
-        up->state = STL_CLOSED;
-        atomic_store(&up->is_over, true);
-        return stl_call_done(c, up->document, 1);
+        return filed(e);
     }
     if (up->state == STL_CLOSED)
         return stl_call_done(c, up->document, 1);
