@@ -133,19 +133,16 @@ void stf_line_destroy(struct stf_line *line)
 /* The last that is pending, with a reference; NULL: there is none. */
 static stator_future_t *last_pending(struct stf_line *line)
 {
-    stator_future_t *f = NULL;
-    struct stf_steps *s;
+    struct stf_steps *s, *found = NULL;
+    stator_future_t *f;
 
     pthread_mutex_lock(&line->lock);
-    cds_list_for_each_entry_reverse(s, &line->waiting, waiting)
-    {
-        if (!is_over(s)) {
-            f = stator_future_ref(&s->future);
-            break;
-        }
-    }
-    if (f == NULL && line->running != NULL && !is_over(line->running))
-        f = stator_future_ref(&line->running->future);
+    if (line->running != NULL && !is_over(line->running))
+        found = line->running;
+    cds_list_for_each_entry(s, &line->waiting, waiting)
+        if (!is_over(s))
+            found = s;
+    f = found == NULL ? NULL : stator_future_ref(&found->future);
     pthread_mutex_unlock(&line->lock);
     return f;
 }

@@ -56,21 +56,21 @@ stl_download_call_of(struct stf_steps *s)
 }
 
 
-/* A call, or NULL and `*refusal`.  `stream` may be NULL. */
+/* A call, or NULL and `*refusal`.  `download` may be NULL. */
 struct stl_download_call *
 stl_download_call_new(const struct stf_kind *kind, const char *subject,
-                      size_t size, stf_step_fn *step, download_t *stream,
+                      size_t size, stf_step_fn *step, download_t *download,
                       const void *site, stator_future_t **refusal);
-void stl_download_call_destroy(struct stl_download_call *call);
+void stl_download_call_destroy(struct stl_download_call *d);
 
 /* Take `settled` in (NULL: nothing was awaited), then see to it that the file
  * is known.  Answers what to await; NULL: it is so, or the call has been
  * settled. */
-stator_future_t *stl_download_prepare(struct stl_download_call *call,
+stator_future_t *stl_download_prepare(struct stl_download_call *d,
                                       stator_future_t *settled);
 /* What is at `position`: `*bytes`, `*size` of them to the chunk's end.  Answers
  * what to await for that; NULL: it is here, or the call has been settled. */
-stator_future_t *stl_download_look(struct stl_download_call *call,
+stator_future_t *stl_download_look(struct stl_download_call *d,
                                    int64_t position, const uint8_t **bytes,
                                    size_t *size);
 

@@ -25,7 +25,7 @@ struct stl_index {
 
 /* What comes after `settled` (NULL at the beginning): to be awaited, or NULL
  * when all is done, or, with `*failed` set, when `settled` failed. */
-stator_future_t *stl_index_next(struct stl_index *index, struct stl_call *call,
+stator_future_t *stl_index_next(struct stl_index *x, struct stl_call *call,
                                 stator_future_t *settled, bool *failed);
 
 #endif /* STL_GRIDFS_INDEX_H */

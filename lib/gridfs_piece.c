@@ -8,6 +8,7 @@
 #include "lib/gridfs_piece.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -23,31 +24,88 @@ enum {
     INTERRUPTS_MAX = 100 /* a worker has all signals blocked */
 };
 
-static struct stl_piece *new_piece(int fd, size_t size, size_t room)
+struct stl_descriptor *stl_descriptor_new(int fd, const char *subject,
+                                          stator_future_t **refusal)
+{
+    struct stl_descriptor *d = malloc(sizeof *d);
+    char why[128];
+
+    if (d == NULL) {
+        *refusal = stf_future_no_memory();
+        return NULL;
+    }
+    atomic_init(&d->refs, 1);
+    atomic_init(&d->users, 1);
+    d->given = fd;
+    d->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (d->fd >= 0)
+        return d;
+    *refusal = stf_future_failed(
+        errno == EBADF ? STATOR_ERROR_ARGUMENT : STATOR_ERROR_REFUSED, subject,
+        "fd is %d: %s", fd, strerror_r(errno, why, sizeof why));
+    free(d);
+    return NULL;
+}
+
+static void unref_descriptor(struct stl_descriptor *d)
+{
+    if (atomic_fetch_sub(&d->refs, 1) == 1)
+        free(d);
+}
+
+/* P3.  False: it is closed. */
+static bool enter(struct stl_descriptor *d)
+{
+    unsigned users = atomic_load(&d->users);
+
+    while (users != 0)
+        if (atomic_compare_exchange_weak(&d->users, &users, users + 1))
+            return true;
+    return false;
+}
+
+static void leave(struct stl_descriptor *d)
+{
+    if (atomic_fetch_sub(&d->users, 1) == 1)
+        close(d->fd);
+}
+
+void stl_descriptor_let_go(struct stl_descriptor *d)
+{
+    if (d == NULL)
+        return;
+    leave(d);
+    unref_descriptor(d);
+}
+
+static struct stl_piece *new_piece(struct stl_descriptor *d, size_t size,
+                                   size_t room)
 {
     struct stl_piece *p = calloc(1, sizeof *p + room);
 
     if (p == NULL)
         return NULL;
     atomic_init(&p->refs, 1);
-    p->fd = fd;
+    p->descriptor = d;
+    atomic_fetch_add(&d->refs, 1);
     p->size = size;
     return p;
 }
 
-struct stl_piece *stl_piece_new_read(int fd, size_t size)
+struct stl_piece *stl_piece_new_read(struct stl_descriptor *from, size_t size)
 {
-    struct stl_piece *p = new_piece(fd, size, size);
+    struct stl_piece *p = new_piece(from, size, size);
 
     if (p != NULL)
         p->into = (uint8_t *)(p + 1);
     return p;
 }
 
-struct stl_piece *stl_piece_new_write(int fd, const uint8_t *bytes,
-                                      size_t size, stator_future_t *keeper)
+struct stl_piece *stl_piece_new_write(struct stl_descriptor *into,
+                                      const uint8_t *bytes, size_t size,
+                                      stator_future_t *keeper)
 {
-    struct stl_piece *p = new_piece(fd, size, 0);
+    struct stl_piece *p = new_piece(into, size, 0);
 
     if (p == NULL)
         return NULL;
@@ -62,6 +120,7 @@ void stl_piece_unref(struct stl_piece *p)
     if (p == NULL || atomic_fetch_sub(&p->refs, 1) != 1)
         return;
     stator_future_unref(p->keeper);
+    unref_descriptor(p->descriptor);
     free(p);
 }
 
@@ -78,7 +137,7 @@ static bool is_regular(int fd)
 /* As poll. */
 static int is_ready(const struct stl_piece *p, int wait_ms)
 {
-    struct pollfd pfd = {.fd = p->fd,
+    struct pollfd pfd = {.fd = p->descriptor->fd,
                          .events = p->is_write ? POLLOUT : POLLIN};
 
     return poll(&pfd, 1, wait_ms);
@@ -87,16 +146,17 @@ static int is_ready(const struct stl_piece *p, int wait_ms)
 static ssize_t move_some(const struct stl_piece *p, bool regular)
 {
     size_t left = p->size - p->done;
+    int fd = p->descriptor->fd;
     ssize_t n;
 
     if (!p->is_write)
-        return read(p->fd, p->into + p->done, left);
+        return read(fd, p->into + p->done, left);
     if (regular)
-        return write(p->fd, p->from + p->done, left);
-    n = send(p->fd, p->from + p->done, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return write(fd, p->from + p->done, left);
+    n = send(fd, p->from + p->done, left, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0 || errno != ENOTSOCK)
         return n;
-    return write(p->fd, p->from + p->done, left < PIPE_BUF ? left : PIPE_BUF);
+    return write(fd, p->from + p->done, left < PIPE_BUF ? left : PIPE_BUF);
 }
 
 /* What a call has answered that moved nothing.  False: go on. */
@@ -113,13 +173,12 @@ static bool stops(struct stl_piece *p, ssize_t answer, int *n_interrupts)
     return true;
 }
 
-static void move(mongoc_client_t *client, stator_promise_t *promise, void *arg)
+static void move_what_can_be(struct stl_piece *p,
+                             const stator_promise_t *promise)
 {
-    struct stl_piece *p = arg;
-    bool regular = is_regular(p->fd), stopped = false;
+    bool regular = is_regular(p->descriptor->fd), stopped = false;
     int wait_ms = WAIT_MS, n_interrupts = 0;
 
-    (void)client;
     while (!stopped && p->done < p->size &&
            !stator_promise_cancelled(promise)) {
         int ready = regular ? 1 : is_ready(p, wait_ms);
@@ -130,6 +189,17 @@ static void move(mongoc_client_t *client, stator_promise_t *promise, void *arg)
             p->done += (size_t)n;
         else
             stopped = ready == 0 || stops(p, n, &n_interrupts);
+    }
+}
+
+static void move(mongoc_client_t *client, stator_promise_t *promise, void *arg)
+{
+    struct stl_piece *p = arg;
+
+    (void)client;
+    if (enter(p->descriptor)) {
+        move_what_can_be(p, promise);
+        leave(p->descriptor);
     }
     stator_promise_resolve(promise, NULL, NULL);
 }
@@ -168,6 +238,7 @@ bool stl_piece_check(const struct stl_piece *p, struct stl_call *c,
     if (p->error == 0)
         return true;
     stl_call_fail(c, MONGOC_ERROR_GRIDFS, MONGOC_ERROR_GRIDFS_BUCKET_STREAM,
-                  "fd %d: %s", p->fd, strerror_r(p->error, why, sizeof why));
+                  "fd %d: %s", p->descriptor->given,
+                  strerror_r(p->error, why, sizeof why));
     return false;
 }

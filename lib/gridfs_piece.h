@@ -9,7 +9,10 @@
  * P1  Two can hold it: the call that has made it, and the operation, whose
  *     function can outlast a future that was given up.  The last one frees it.
  * P2  Between move and settled the worker's; a call whose future was given up
- *     does not look at it again. */
+ *     does not look at it again.
+ * P3  The descriptor is a duplicate, so the user may close the one that was
+ *     given at any time.  It is closed when the call is over and no worker is at
+ *     it: `users` counts these; `refs` counts who may look at that. */
 #ifndef STL_GRIDFS_PIECE_H
 #define STL_GRIDFS_PIECE_H
 
@@ -17,9 +20,16 @@
 
 #include "lib/gridfs_call.h"
 
+struct stl_descriptor { /* P3 */
+    atomic_uint refs;
+    atomic_uint users;
+    int fd;
+    int given; /* for messages */
+};
+
 struct stl_piece {
     atomic_uint refs;
-    int fd;
+    struct stl_descriptor *descriptor;
     bool is_write;
     const uint8_t *from;     /* into the descriptor, or */
     stator_future_t *keeper; /* what lends them */
@@ -29,11 +39,18 @@ struct stl_piece {
     bool is_end; /* out: there is no more */
 };
 
-/* Room for `size` bytes out of `fd`.  NULL: no memory. */
-struct stl_piece *stl_piece_new_read(int fd, size_t size);
-/* `size` bytes that `keeper` lends, into `fd`. */
-struct stl_piece *stl_piece_new_write(int fd, const uint8_t *bytes,
-                                      size_t size, stator_future_t *keeper);
+/* A duplicate of `fd`.  NULL, and `*refusal`: it can not be had. */
+struct stl_descriptor *stl_descriptor_new(int fd, const char *subject,
+                                          stator_future_t **refusal);
+/* The call is over; NULL is fine. */
+void stl_descriptor_let_go(struct stl_descriptor *d);
+
+/* Room for `size` bytes out of `from`.  NULL: no memory. */
+struct stl_piece *stl_piece_new_read(struct stl_descriptor *from, size_t size);
+/* `size` bytes that `keeper` lends, into `into`. */
+struct stl_piece *stl_piece_new_write(struct stl_descriptor *into,
+                                      const uint8_t *bytes, size_t size,
+                                      stator_future_t *keeper);
 void stl_piece_unref(struct stl_piece *piece); /* NULL is fine */
 stator_future_t *stl_piece_move(struct stl_piece *piece, struct stl_call *call);
 /* What `moved`, of stl_piece_move, has come to.  False: the call has been

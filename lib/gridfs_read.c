@@ -230,10 +230,10 @@ stator_future_t *stl_download_read(download_t *down, size_t max,
 }
 
 stator_future_t *
-stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *stream,
+stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *down,
                                    size_t max)
 {
-    return stl_download_read(stream, max, __builtin_return_address(0));
+    return stl_download_read(down, max, __builtin_return_address(0));
 }
 
 /* ---- to_fd ------------------------------------------------------------- */
@@ -242,7 +242,7 @@ struct pump {
     struct stl_download_call download; /* first */
     struct stl_piece *piece; /* on its way, or NULL */
     size_t counted;          /* of it: has moved the position */
-    int fd;
+    struct stl_descriptor *into;
     int64_t n;
 };
 
@@ -251,9 +251,23 @@ static struct pump *pump_of(struct stf_steps *s)
     return stf_container_of(s, struct pump, download.call.steps);
 }
 
+static void let_go(struct pump *p)
+{
+    stl_piece_unref(p->piece);
+    stl_descriptor_let_go(p->into);
+    p->piece = NULL;
+    p->into = NULL;
+}
+
+/* The descriptor goes now, not with the last reference on the future. */
+static void pump_over(struct stl_call *c)
+{
+    let_go(pump_of(&c->steps));
+}
+
 static void pump_release(stator_future_t *f)
 {
-    stl_piece_unref(pump_of(stf_steps_of(f))->piece);
+    let_go(pump_of(stf_steps_of(f))); /* of one that was never begun */
     plain_release(f);
 }
 
@@ -307,7 +321,7 @@ static stator_future_t *pump_step(struct stf_steps *s, stator_future_t *settled)
                               &bytes, &size);
         if (f != NULL || stl_call_is_settled(c))
             return f;
-        p->piece = stl_piece_new_write(p->fd, bytes, size, down->batch);
+        p->piece = stl_piece_new_write(p->into, bytes, size, down->batch);
         p->counted = 0;
     }
     if (p->piece == NULL)
@@ -319,24 +333,29 @@ static stator_future_t *pump_step(struct stf_steps *s, stator_future_t *settled)
 stator_future_t *stl_download_to_fd(download_t *down, int fd, const void *site)
 {
     static const char subject[] = "gridfs_download_stream.to_fd";
+    struct stl_descriptor *into;
     struct stl_download_call *d;
     stator_future_t *refusal;
 
-    if (down != NULL && down->fault == NULL && fd < 0)
-        return stl_bad_argument(subject, "fd is -1 or less");
     d = stl_download_call_new(&pump_kind, subject, sizeof(struct pump),
                               pump_step, down, site, &refusal);
     if (d == NULL)
         return refusal;
-    pump_of(&d->call.steps)->fd = fd;
+    into = stl_descriptor_new(fd, subject, &refusal);
+    if (into == NULL) {
+        stator_future_unref(stl_call_future(&d->call));
+        return refusal;
+    }
+    d->call.over = pump_over;
+    pump_of(&d->call.steps)->into = into;
     return stl_call_start(&d->call, &down->line);
 }
 
 stator_future_t *
-stator_gridfs_download_stream_to_fd(stator_gridfs_download_stream_t *stream,
+stator_gridfs_download_stream_to_fd(stator_gridfs_download_stream_t *down,
                                     int fd)
 {
-    return stl_download_to_fd(stream, fd, __builtin_return_address(0));
+    return stl_download_to_fd(down, fd, __builtin_return_address(0));
 }
 
 /* ---- close ------------------------------------------------------------- */

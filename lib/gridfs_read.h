@@ -6,9 +6,9 @@
 #include "lib/gridfs_download.h"
 
 /* As the public functions, from `site`. */
-stator_future_t *stl_download_read(download_t *stream, size_t max,
+stator_future_t *stl_download_read(download_t *download, size_t max,
                                    const void *site);
-stator_future_t *stl_download_to_fd(download_t *stream, int fd,
+stator_future_t *stl_download_to_fd(download_t *download, int fd,
                                     const void *site);
 
 #endif /* STL_GRIDFS_READ_H */

@@ -68,7 +68,7 @@ struct stator_gridfs_upload_stream {
 
 typedef struct stator_gridfs_upload_stream upload_t;
 
-void stl_upload_unhold(upload_t *up);
+void stl_upload_unhold(upload_t *upload);
 
 /* A call on a stream. */
 struct stl_upload_call {
@@ -82,36 +82,36 @@ stl_upload_call_of(struct stf_steps *s)
     return stf_container_of(s, struct stl_upload_call, call.steps);
 }
 
-/* A call, or NULL and `*refusal`.  `stream` may be NULL. */
+/* A call, or NULL and `*refusal`.  `upload` may be NULL. */
 struct stl_upload_call *
 stl_upload_call_new(const struct stf_kind *kind, const char *subject,
-                    size_t size, stf_step_fn *step, upload_t *stream,
+                    size_t size, stf_step_fn *step, upload_t *upload,
                     const void *site, stator_future_t **refusal);
-void stl_upload_call_destroy(struct stl_upload_call *call);
+void stl_upload_call_destroy(struct stl_upload_call *u);
 /* For `over` of what may not be left undone. */
 void stl_upload_call_over(struct stl_call *call);
 
 /* Bytes for the stream were refused: U5.  Answers `refusal`. */
-stator_future_t *stl_upload_refused(upload_t *stream,
+stator_future_t *stl_upload_refused(upload_t *upload,
                                     stator_future_t *refusal);
 
 /* Take `settled` in (NULL: nothing was awaited), then await until at most
  * `most` are on their way and, if `indexed`, the indexes are there.  NULL: it
  * is so, or the call has been settled. */
-stator_future_t *stl_upload_settle_down(struct stl_upload_call *call,
+stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
                                         stator_future_t *settled,
                                         unsigned most, bool indexed);
 /* The same, but for whatever state it is in, of all that are on their way. */
-stator_future_t *stl_upload_drain(upload_t *stream, stator_future_t *settled);
+stator_future_t *stl_upload_drain(upload_t *upload, stator_future_t *settled);
 /* From OPEN to FAILED. */
-void stl_upload_fail(upload_t *stream, stator_future_t *why);
+void stl_upload_fail(upload_t *upload, stator_future_t *why);
 /* It is not OPEN: settle the call for that. */
-stator_future_t *stl_upload_refuse(struct stl_upload_call *call);
+stator_future_t *stl_upload_refuse(struct stl_upload_call *u);
 /* Put bytes into the tail, and send it when it is full; at most one chunk.
  * Answers how many were taken.  There is room in the window. */
-size_t stl_upload_take(struct stl_upload_call *call, const uint8_t *bytes,
+size_t stl_upload_take(struct stl_upload_call *u, const uint8_t *bytes,
                        size_t size);
 /* Send the tail, as it is. */
-void stl_upload_send(struct stl_upload_call *call);
+void stl_upload_send(struct stl_upload_call *u);
 
 #endif /* STL_GRIDFS_UPLOAD_H */

@@ -84,7 +84,7 @@ struct pump {
     struct stl_piece *piece;       /* what is being read, or was */
     size_t taken;                  /* of it */
     bool is_reading;
-    int fd;
+    struct stl_descriptor *from;
     int64_t n;
 };
 
@@ -93,9 +93,24 @@ static struct pump *pump_of(struct stf_steps *s)
     return stf_container_of(s, struct pump, upload.call.steps);
 }
 
+static void let_go(struct pump *p)
+{
+    stl_piece_unref(p->piece);
+    stl_descriptor_let_go(p->from);
+    p->piece = NULL;
+    p->from = NULL;
+}
+
+/* The descriptor goes now, not with the last reference on the future. */
+static void pump_over(struct stl_call *c)
+{
+    let_go(pump_of(&c->steps));
+    stl_upload_call_over(c);
+}
+
 static void pump_release(stator_future_t *f)
 {
-    stl_piece_unref(pump_of(stf_steps_of(f))->piece);
+    let_go(pump_of(stf_steps_of(f))); /* of one that was never begun */
     plain_release(f);
 }
 
@@ -112,7 +127,7 @@ static stator_future_t *read_more(struct pump *p)
 
     if (p->piece == NULL || p->piece->size != room) {
         stl_piece_unref(p->piece);
-        p->piece = stl_piece_new_read(p->fd, room);
+        p->piece = stl_piece_new_read(p->from, room);
     }
     if (p->piece == NULL)
         return stl_call_fail(&p->upload.call, STATOR_ERROR_DOMAIN,
@@ -155,17 +170,20 @@ stator_future_t *stl_upload_from_fd(upload_t *up, int fd, const void *site)
 {
     static const char subject[] = "gridfs_upload_stream.from_fd";
     stator_future_t *refusal;
+    struct stl_descriptor *from;
     struct stl_upload_call *u;
 
-    if (up != NULL && up->fault == NULL && fd < 0)
-        return stl_upload_refused(
-            up, stl_bad_argument(subject, "fd is -1 or less"));
     u = stl_upload_call_new(&pump_kind, subject, sizeof(struct pump), pump_step,
                             up, site, &refusal);
     if (u == NULL)
         return stl_upload_refused(up, refusal);
-    u->call.over = stl_upload_call_over;
-    pump_of(&u->call.steps)->fd = fd;
+    from = stl_descriptor_new(fd, subject, &refusal);
+    if (from == NULL) {
+        stator_future_unref(stl_call_future(&u->call));
+        return stl_upload_refused(up, refusal);
+    }
+    u->call.over = pump_over;
+    pump_of(&u->call.steps)->from = from;
     return stl_call_start(&u->call, &up->line);
 }
 
@@ -456,21 +474,21 @@ void stator_gridfs_upload_stream_unref(stator_gridfs_upload_stream_t *up)
 /* ---- the public ones --------------------------------------------------- */
 
 stator_future_t *
-stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *stream,
+stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *up,
                                   const void *bytes, size_t size)
 {
-    return stl_upload_write(stream, bytes, size, __builtin_return_address(0));
+    return stl_upload_write(up, bytes, size, __builtin_return_address(0));
 }
 
 stator_future_t *
-stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *stream,
+stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *up,
                                     int fd)
 {
-    return stl_upload_from_fd(stream, fd, __builtin_return_address(0));
+    return stl_upload_from_fd(up, fd, __builtin_return_address(0));
 }
 
 stator_future_t *
-stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *stream)
+stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *up)
 {
-    return stl_upload_close(stream, NULL, __builtin_return_address(0));
+    return stl_upload_close(up, NULL, __builtin_return_address(0));
 }

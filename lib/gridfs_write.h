@@ -6,12 +6,12 @@
 #include "lib/gridfs_upload.h"
 
 /* As the public functions, from `site`. */
-stator_future_t *stl_upload_write(upload_t *stream, const void *bytes,
+stator_future_t *stl_upload_write(upload_t *upload, const void *bytes,
                                   size_t size, const void *site);
 /* `before` (NULL: none) is cancelled with it. */
-stator_future_t *stl_upload_close(upload_t *stream, stator_future_t *before,
+stator_future_t *stl_upload_close(upload_t *upload, stator_future_t *before,
                                   const void *site);
-stator_future_t *stl_upload_from_fd(upload_t *stream, int fd,
+stator_future_t *stl_upload_from_fd(upload_t *upload, int fd,
                                     const void *site);
 
 #endif /* STL_GRIDFS_WRITE_H */

@@ -153,8 +153,9 @@ stator_gridfs_bucket_upload_from_buffer(stator_gridfs_bucket_t *bucket,
  * stator_gridfs_upload_stream_from_fd.
  *
  * Thread: any.
- * Owns: a new reference, never NULL; copies `filename` and `opts`; `fd` stays
- *   yours, see there.
+ * Owns: a new reference, never NULL; copies `filename` and `opts`; duplicates
+ *   `fd`.
+ * Units: fd, a descriptor, 0 or more.
  * Errors: through the future.
  * Source: mongoc_gridfs_bucket_upload_from_stream. */
 STATOR_API stator_future_t *
@@ -175,8 +176,8 @@ stator_gridfs_bucket_download_to_buffer(stator_gridfs_bucket_t *bucket,
 /* The same into `fd`; see stator_gridfs_download_stream_to_fd.
  *
  * Thread: any.
- * Owns: a new reference, never NULL; copies `id` and `opts`; `fd` stays yours,
- *   see there.
+ * Owns: a new reference, never NULL; copies `id` and `opts`; duplicates `fd`.
+ * Units: fd, a descriptor, 0 or more; of the count, bytes.
  * Errors: through the future.
  * Source: mongoc_gridfs_bucket_download_to_stream. */
 STATOR_API stator_future_t *
@@ -225,7 +226,7 @@ stator_gridfs_bucket_open_upload_stream_with_id(
  * Errors: through the future: the server's, CLOSED after close or abort.
  * Source: mongoc_stream_write. */
 STATOR_API stator_future_t *
-stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *stream,
+stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *upload,
                                   const void *bytes, size_t size);
 
 /* Append all that `fd` gives until its end; the count is its bytes.  A worker
@@ -235,13 +236,13 @@ stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *stream,
  * or bounded by timeoutMS.
  *
  * Thread: any.
- * Owns: a new reference, never NULL; `fd` stays yours, and must stay open
- *   until the future has settled and, if it was cancelled or ran out of time,
- *   until the stream's next request has settled.
- * Errors: through the future: MONGOC_ERROR_GRIDFS_BUCKET_STREAM with the text
- *   of errno; as of write. */
+ * Owns: a new reference, never NULL; duplicates `fd`, so yours may be closed.
+ * Units: fd, a descriptor, 0 or more; of the count, bytes.
+ * Errors: through the future: ARGUMENT or REFUSED when `fd` can not be
+ *   duplicated; MONGOC_ERROR_GRIDFS_BUCKET_STREAM with the text of errno; as of
+ *   write. */
 STATOR_API stator_future_t *
-stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *stream,
+stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *upload,
                                     int fd);
 
 /* Send what is left, then the file's document: now there is a file.  DONE with
@@ -253,7 +254,7 @@ stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *stream,
  *   document was written (MAYBE_SENT), abort makes sure that there is no file.
  * Source: mongoc_stream_close. */
 STATOR_API stator_future_t *
-stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *upload);
 
 /* Cancel what waits on the stream, and delete the chunks that were sent.
  *
@@ -262,27 +263,27 @@ stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *stream);
  *   can be asked again.
  * Source: mongoc_gridfs_bucket_abort_upload. */
 STATOR_API stator_future_t *
-stator_gridfs_upload_stream_abort(stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_abort(stator_gridfs_upload_stream_t *upload);
 
 /* The file's _id.
  *
  * Thread: any.  Owns: lent, as long as the stream lives.  Errors: NULL for a
  *   stream that was made of wrong arguments. */
 STATOR_API const bson_value_t *
-stator_gridfs_upload_stream_id(const stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_id(const stator_gridfs_upload_stream_t *upload);
 
 /* How far it has come: bytes that the server has confirmed.
  *
  * Thread: any.  Owns: nothing.  Units: bytes.  Errors: 0 for NULL. */
 STATOR_API int64_t
-stator_gridfs_upload_stream_tell(const stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_tell(const stator_gridfs_upload_stream_t *upload);
 
 /* One more reference.
  *
- * Thread: any.  Owns: caller gains one; returns `stream`.  Errors: none; NULL
+ * Thread: any.  Owns: caller gains one; returns `upload`.  Errors: none; NULL
  *   gives NULL. */
 STATOR_API stator_gridfs_upload_stream_t *
-stator_gridfs_upload_stream_ref(stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_ref(stator_gridfs_upload_stream_t *upload);
 
 /* Give a reference back.  With the last one, a stream whose close was not asked
  * for is aborted, and one whose close fails; a worker sees to that.  Never
@@ -291,7 +292,7 @@ stator_gridfs_upload_stream_ref(stator_gridfs_upload_stream_t *stream);
  * Thread: any.  Owns: takes one reference; NULL is fine.  Errors: none.
  * Source: mongoc_stream_destroy. */
 STATOR_API void
-stator_gridfs_upload_stream_unref(stator_gridfs_upload_stream_t *stream);
+stator_gridfs_upload_stream_unref(stator_gridfs_upload_stream_t *upload);
 
 /* ---- download -------------------------------------------------------- */
 
@@ -325,7 +326,7 @@ stator_gridfs_bucket_open_download_stream_by_name(
  * Owns: a new reference, never NULL.
  * Errors: through the future: MONGOC_ERROR_GRIDFS_BUCKET_FILE_NOT_FOUND. */
 STATOR_API stator_future_t *
-stator_gridfs_download_stream_open(stator_gridfs_download_stream_t *stream);
+stator_gridfs_download_stream_open(stator_gridfs_download_stream_t *download);
 
 /* The next `max` bytes, fewer only at the file's end: stator_future_bytes.
  * 0: those that are left of the chunk at hand, else of the next one.  Chunks
@@ -342,7 +343,7 @@ stator_gridfs_download_stream_open(stator_gridfs_download_stream_t *stream);
  *   CLOSED after close.
  * Source: mongoc_stream_read. */
 STATOR_API stator_future_t *
-stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *stream,
+stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *download,
                                    size_t max);
 
 /* Put all that is left into `fd`; the count is how many bytes went there.  A
@@ -352,12 +353,13 @@ stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *stream,
  * tell.
  *
  * Thread: any.
- * Owns: a new reference, never NULL; `fd` as of
- *   stator_gridfs_upload_stream_from_fd.
- * Errors: through the future: MONGOC_ERROR_GRIDFS_BUCKET_STREAM with the text
- *   of errno; as of read. */
+ * Owns: a new reference, never NULL; duplicates `fd`, so yours may be closed.
+ * Units: fd, a descriptor, 0 or more; of the count, bytes.
+ * Errors: through the future: ARGUMENT or REFUSED when `fd` can not be
+ *   duplicated; MONGOC_ERROR_GRIDFS_BUCKET_STREAM with the text of errno; as of
+ *   read. */
 STATOR_API stator_future_t *
-stator_gridfs_download_stream_to_fd(stator_gridfs_download_stream_t *stream,
+stator_gridfs_download_stream_to_fd(stator_gridfs_download_stream_t *download,
                                     int fd);
 
 /* Go to `offset`, for the next read.  The count is where it stands then.
@@ -367,20 +369,20 @@ stator_gridfs_download_stream_to_fd(stator_gridfs_download_stream_t *stream,
  * Units: offset, bytes, 0 to the file's length.
  * Errors: through the future: ARGUMENT when it is outside of the file. */
 STATOR_API stator_future_t *
-stator_gridfs_download_stream_seek(stator_gridfs_download_stream_t *stream,
+stator_gridfs_download_stream_seek(stator_gridfs_download_stream_t *download,
                                    int64_t offset);
 
 /* Where the next read begins, when all that was asked has settled.
  *
  * Thread: any.  Owns: nothing.  Units: bytes.  Errors: 0 for NULL. */
 STATOR_API int64_t stator_gridfs_download_stream_tell(
-    const stator_gridfs_download_stream_t *stream);
+    const stator_gridfs_download_stream_t *download);
 
 /* The file's length.
  *
  * Thread: any.  Owns: nothing.  Units: bytes.  Errors: -1 before it is open. */
 STATOR_API int64_t stator_gridfs_download_stream_length(
-    const stator_gridfs_download_stream_t *stream);
+    const stator_gridfs_download_stream_t *download);
 
 /* Cancel what waits on the stream, and let go of what was fetched.
  *
@@ -390,21 +392,21 @@ STATOR_API int64_t stator_gridfs_download_stream_length(
  *   is.
  * Source: mongoc_stream_close. */
 STATOR_API stator_future_t *
-stator_gridfs_download_stream_close(stator_gridfs_download_stream_t *stream);
+stator_gridfs_download_stream_close(stator_gridfs_download_stream_t *download);
 
 /* One more reference.
  *
- * Thread: any.  Owns: caller gains one; returns `stream`.  Errors: none; NULL
+ * Thread: any.  Owns: caller gains one; returns `download`.  Errors: none; NULL
  *   gives NULL. */
 STATOR_API stator_gridfs_download_stream_t *
-stator_gridfs_download_stream_ref(stator_gridfs_download_stream_t *stream);
+stator_gridfs_download_stream_ref(stator_gridfs_download_stream_t *download);
 
 /* Give a reference back.  What was asked of the stream is served all the same.
  *
  * Thread: any.  Owns: takes one reference; NULL is fine.  Errors: none.
  * Source: mongoc_stream_destroy. */
 STATOR_API void stator_gridfs_download_stream_unref(
-    stator_gridfs_download_stream_t *stream);
+    stator_gridfs_download_stream_t *download);
 
 /* What a read, or a download_to_buffer, has brought.
  *
