@@ -16,8 +16,9 @@
  *     transport; keeper and reach are leaves.  No future is settled with one
  *     held.
  * L2  Everything accepted settles: what is admitted is counted in `queued`
- *     (in the lane: `waiting`) until it is taken, and the workers are not stopped before that count
- *     is 0 and no connection is lent. */
+ *     (in the lane: `waiting`) until it is taken, and the workers are not
+ *     stopped before that count is 0, no connection is lent and no call of
+ *     several operations is under way. */
 #ifndef STC_CLIENT_H
 #define STC_CLIENT_H
 
@@ -49,6 +50,7 @@ struct stator_client {
     atomic_int n_running; /* worker threads not yet ended */
     atomic_int lookups;   /* threads that look up a name: see dial.h */
     atomic_int granted;   /* connections that leases have */
+    atomic_int calls;     /* of several operations, under way */
     atomic_uint parked_looks; /* see stc_lease_serve_parked */
     char *default_db;      /* of the URI, or NULL */
     int32_t wait_queue_ms; /* waitQueueTimeoutMS of the URI, or 0 */

@@ -159,6 +159,30 @@ stator_future_t *stc_client_close(stator_client_t *client,
     return future;
 }
 
+/* ---- calls of several operations --------------------------------- */
+
+bool stc_client_begin_call(stator_client_t *client)
+{
+    /* As try_admit does: who shuts the queue looks at the count after. */
+    atomic_fetch_add(&client->calls, 1);
+    if (!atomic_load(&client->queue.closed))
+        return true;
+    stc_client_end_call(client);
+    return false;
+}
+
+void stc_client_end_call(stator_client_t *client)
+{
+    atomic_fetch_sub(&client->calls, 1);
+    if (atomic_load(&client->queue.closed))
+        stc_keeper_wake(&client->keeper);
+}
+
+const char *stc_client_note_closed(const stator_client_t *client)
+{
+    return client->note_closed;
+}
+
 /* ---- steps ------------------------------------------------------- */
 
 static void join_ended(stator_client_t *client)
@@ -249,7 +273,8 @@ static bool nothing_left(stator_client_t *client)
 
     if (atomic_load(&client->queue.queued) != 0 ||
         atomic_load(&client->queue.waiting) != 0 ||
-        atomic_load(&client->granted) != 0)
+        atomic_load(&client->granted) != 0 ||
+        atomic_load(&client->calls) != 0)
         return false;
     op = stc_queue_any(&client->queue);
     if (op == NULL)

@@ -69,8 +69,10 @@ struct stc_request {
     stator_work_fn *fn;                 /* stator_client_run */
     stator_session_work_fn *fn_session; /* stator_session_run */
     void *arg;
+    void (*free_arg)(void *arg); /* when no worker can need it; or NULL */
     int64_t lease_id;            /* 0: none; see stc_request_bind */
     int64_t session_id;          /* likewise */
+    bool passes; /* a full queue, as part of a call of several operations */
     struct stc_lease *lease;     /* taken */
     struct stc_session *session; /* taken */
     void *context;               /* the user's, for futures and events */
@@ -219,6 +221,12 @@ bool stc_client_resize(stator_client_t *client, int workers,
 void stc_client_stats(stator_client_t *client, bson_t *out);
 void stc_client_config(stator_client_t *client, bson_t *out);
 stator_future_t *stc_client_room(stator_client_t *client);
+/* A call of several operations begins: a client that drains waits for its
+ * end.  False: the client is closed, or closing. */
+bool stc_client_begin_call(stator_client_t *client);
+void stc_client_end_call(stator_client_t *client);
+/* What a call is told then; lent, while the client is held. */
+const char *stc_client_note_closed(const stator_client_t *client);
 
 /* ---- the verbs (core/verb_*.c) ----------------------------------- */
 

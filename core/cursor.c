@@ -101,6 +101,7 @@ struct stc_cursor *stc_cursor_new(stator_client_t *client,
     c->timeout_mode = request->timeout_mode;
     c->priority = request->priority;
     c->prefetch = request->prefetch != 0 && !c->in_lane;
+    c->passes = request->passes;
     c->max_bytes = request->max_bytes;
     c->made = stf_now_ns();
     c->deadline = STF_NO_DEADLINE;
@@ -216,6 +217,7 @@ struct stc_op *stc_cursor_request(struct stc_cursor *c, enum stc_want want)
     stc_op_future(op)->context = c->context;
     op->is_request = true;
     op->in_lane = c->in_lane;
+    op->passes = c->passes;
     op->want = (uint8_t)want;
     op->priority = (uint8_t)c->priority;
     if (want == STC_CLOSE || want == STC_PREFETCH)
@@ -366,7 +368,7 @@ static void ask(struct stc_cursor *c, struct stc_op *op)
 
     if (c->lease != NULL && !uses)
         stc_op_refuse(op);
-    else if (atomic_load(&c->client->queue.closed))
+    else if (atomic_load(&c->client->queue.closed) && !c->passes)
         stc_op_admit(op); /* which says why not */
     else
         ask_open(c, op);

@@ -68,6 +68,7 @@ struct stc_cursor {
     bool prefetch;
     bool in_lane; /* change streams and awaiting cursors: see watcher.h */
     struct stc_change_stream *stream; /* or NULL */
+    bool passes; /* its requests: see struct stc_request */
     int64_t max_bytes;
     int64_t made;     /* when, likewise */
 

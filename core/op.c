@@ -42,6 +42,8 @@ static void op_release(stator_future_t *f)
     stc_op_drop_bytes(op);
     if (op->is_request)
         stc_cursor_forget(op);
+    else if (op->free_arg != NULL)
+        op->free_arg(op->arg);
     stc_op_untie(op);
     if (op->session != NULL)
         stc_session_release(op->session);
@@ -91,7 +93,7 @@ bool stc_op_admit(struct stc_op *op)
     stator_future_t *f = stc_op_future(op);
 
     stc_stats_submitted(&client->stats);
-    if (op->verb == &stc_verb_abort_transaction) { /* it only lets go */
+    if (op->passes || op->verb == &stc_verb_abort_transaction) {
         stc_queue_admit_always(&client->queue);
         return true;
     }
@@ -318,6 +320,8 @@ bool stc_request_bind(stator_client_t *client, struct stc_request *request,
 
 void stc_request_drop(struct stc_request *request)
 {
+    if (request->free_arg != NULL)
+        request->free_arg(request->arg);
     stc_session_unref(request->session);
     stc_lease_unref(request->lease);
     free(request->bytes);
@@ -358,7 +362,7 @@ stator_future_t *stc_submit(stator_client_t *client,
     bool uses;
 
     if (stc_client_is_inherited(client)) {
-        free(request->bytes);
+        stc_request_drop(request);
         return stc_forked(request->verb->name);
     }
     op = stc_op_new(client, request->verb, request->target);
@@ -373,9 +377,11 @@ stator_future_t *stc_submit(stator_client_t *client,
     op->bytes = request->bytes;
     op->n_documents = request->n_documents;
     op->priority = (uint8_t)request->priority;
+    op->passes = request->passes;
     op->fn = request->fn;
     op->fn_session = request->fn_session;
     op->arg = request->arg;
+    op->free_arg = request->free_arg;
     if (request->timeout_ms > 0) {
         op->deadline.at = stf_deadline_after_ms(request->timeout_ms);
     } else if (op->acquires && client->wait_queue_ms > 0) {

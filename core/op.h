@@ -50,6 +50,7 @@ struct stc_op {
     bool waits_by_uri;          /* its deadline is waitQueueTimeoutMS */
     bool in_lane;               /* of a cursor that is: see watcher.h */
     bool is_urgent;             /* there: not a turn */
+    bool passes;                /* see struct stc_request */
     /* Of a request, under its cursor's lock: */
     bool has_place;    /* admitted, and not yet taken */
     bool in_line;      /* in `waiting` */
@@ -72,6 +73,7 @@ struct stc_op {
             stator_work_fn *fn;
             stator_session_work_fn *fn_session;
             void *arg;
+            void (*free_arg)(void *arg);
         };
     };
     /* The strand, or NULL: held to the end, with a reference while tied. */

@@ -9,9 +9,10 @@
  * Q1  `queued` counts from admit to take, withdraw or discharge: who is
  *     admitted has a place, wherever it waits (a cursor's requests wait on
  *     the cursor).  It is never above `limit`, but for what passes a full
- *     queue: closing a cursor, aborting a transaction, and the further trips
- *     of a request.  `waiting` is the same for requests of the lane
- *     (watcher.h), which take no place from others.
+ *     queue: closing a cursor, aborting a transaction, the further trips of a
+ *     request, and the operations of a call of several.  `waiting` is the
+ *     same for requests of the lane (watcher.h), which take no place from
+ *     others.
  * Q2  `where` of an operation, the lists, `loose` and `taken` of the workers
  *     change under `lock` only.
  * Q3  While an operation is in here, the queue holds a reference on its

@@ -397,6 +397,8 @@ stator_future_t *stl_request_submit_from(struct stl_request *r,
         future = stc_submit(r->client, &r->core); /* takes the bytes */
     } else {
         future = failure(r);
+        if (r->core.free_arg != NULL)
+            r->core.free_arg(r->core.arg);
         free(r->core.bytes);
     }
     stc_target_unref(r->target);

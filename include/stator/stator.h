@@ -9,6 +9,7 @@
  *   change_stream.h              what changes, event by event
  *   lease.h, session.h           one connection kept; sessions, transactions
  *   event.h                      what the driver sees; contexts
+ *   gridfs_bucket.h              files in chunks
  *   error.h, version.h
  *
  * Event loops: adapters/epoll.h, poll.h and uv.h, which are not included
@@ -25,6 +26,7 @@
 #include <stator/error.h>
 #include <stator/event.h>
 #include <stator/future.h>
+#include <stator/gridfs_bucket.h>
 #include <stator/lease.h>
 #include <stator/promise.h>
 #include <stator/session.h>

@@ -100,6 +100,9 @@ typedef struct heirs {
     stator_lease_t *lease;
     stator_session_t *session; /* in a transaction */
     stator_future_t *leased, *started;
+    stator_gridfs_bucket_t *bucket;
+    stator_gridfs_upload_stream_t *up; /* with a write that is pending */
+    stator_gridfs_download_stream_t *down;
     stator_dispatcher_t *dispatcher;
     stator_listener_t *listener; /* with events that wait */
     stator_promise_t *promise;
@@ -164,6 +167,19 @@ static void add(heirs_t *h, stator_future_t *f)
     h->pending[h->n_pending++] = f;
 }
 
+static const bson_value_t some_id = {.value_type = BSON_TYPE_INT32};
+
+/* Both workers are held: what is asked stays in the queue. */
+static void add_streams(heirs_t *h)
+{
+    h->bucket = stator_gridfs_bucket_new(h->database, NULL, NULL);
+    ck_assert_ptr_nonnull(h->bucket);
+    h->up = stator_gridfs_bucket_open_upload_stream(h->bucket, "x", NULL);
+    h->down = stator_gridfs_bucket_open_download_stream(h->bucket, &some_id,
+                                                        NULL);
+    add(h, stator_gridfs_upload_stream_write(h->up, "x", 1));
+}
+
 static heirs_t *heirs_new(void)
 {
     heirs_t *h = calloc(1, sizeof *h);
@@ -212,6 +228,7 @@ static heirs_t *heirs_new(void)
     hold_worker(s);
     add(h, stator_future_ref(ask_one(s, NULL))); /* queued */
     add(h, stator_change_stream_next(h->stream));
+    add_streams(h);
     return h;
 }
 
@@ -259,6 +276,10 @@ static void heirs_end_well(heirs_t *h)
     stator_cursor_unref(h->fresh);
     done(stator_change_stream_close(h->stream));
     stator_change_stream_unref(h->stream);
+    done(stator_gridfs_upload_stream_close(h->up));
+    stator_gridfs_upload_stream_unref(h->up);
+    stator_gridfs_download_stream_unref(h->down);
+    stator_gridfs_bucket_unref(h->bucket);
     stator_dispatcher_unref(h->dispatcher);
     stator_database_unref(h->database);
     close(h->epfd);
@@ -527,6 +548,80 @@ static void calls_on_a_listener(heirs_t *h)
     bson_destroy(&opts);
 }
 
+static bool is_forked_upload(stator_gridfs_upload_stream_t *up)
+{
+    bool forked = is_forked(stator_gridfs_upload_stream_close(up));
+
+    stator_gridfs_upload_stream_unref(up);
+    return forked;
+}
+
+static bool is_forked_download(stator_gridfs_download_stream_t *down)
+{
+    bool forked = is_forked(stator_gridfs_download_stream_open(down));
+
+    stator_gridfs_download_stream_unref(down);
+    return forked;
+}
+
+static void calls_on_a_bucket(heirs_t *h)
+{
+    stator_gridfs_bucket_t *b = h->bucket, *other;
+
+    CALL(IS_SOMETHING, other = stator_gridfs_bucket_new, h->database, NULL,
+         NULL);
+    MUST(is_forked(stator_gridfs_bucket_drop(other, NULL)));
+    stator_gridfs_bucket_unref(other);
+    CALL(is_forked_cursor, stator_gridfs_bucket_find, b, NULL, NULL);
+    CALL(is_forked, stator_gridfs_bucket_find_one, b, NULL, NULL);
+    CALL(is_forked, stator_gridfs_bucket_delete_by_id, b, &some_id, NULL);
+    CALL(is_forked, stator_gridfs_bucket_delete_by_name, b, "x", NULL);
+    CALL(is_forked, stator_gridfs_bucket_rename, b, &some_id, "x", NULL);
+    CALL(is_forked, stator_gridfs_bucket_rename_by_name, b, "x", "y", NULL);
+    CALL(is_forked, stator_gridfs_bucket_drop, b, NULL);
+    CALL(is_forked, stator_gridfs_bucket_upload_from_buffer, b, "x", "y", 1,
+         NULL);
+    CALL(is_forked, stator_gridfs_bucket_upload_from_fd, b, "x", 0, NULL);
+    CALL(is_forked, stator_gridfs_bucket_download_to_buffer, b, &some_id,
+         NULL);
+    CALL(is_forked, stator_gridfs_bucket_download_to_fd, b, &some_id, 1, NULL);
+    CALL(is_forked_upload, stator_gridfs_bucket_open_upload_stream, b, "x",
+         NULL);
+    CALL(is_forked_upload, stator_gridfs_bucket_open_upload_stream_with_id, b,
+         &some_id, "x", NULL);
+    CALL(is_forked_download, stator_gridfs_bucket_open_download_stream, b,
+         &some_id, NULL);
+    CALL(is_forked_download,
+         stator_gridfs_bucket_open_download_stream_by_name, b, "x", NULL);
+    CALL(IS_SOMETHING, stator_gridfs_bucket_ref, b);
+    GIVE(stator_gridfs_bucket_unref, b);
+}
+
+static void calls_on_streams(heirs_t *h)
+{
+    stator_gridfs_upload_stream_t *up = h->up;
+    stator_gridfs_download_stream_t *down = h->down;
+
+    CALL(is_forked, stator_gridfs_upload_stream_write, up, "x", 1);
+    CALL(is_forked, stator_gridfs_upload_stream_from_fd, up, 0);
+    CALL(is_forked, stator_gridfs_upload_stream_close, up);
+    CALL(is_forked, stator_gridfs_upload_stream_abort, up);
+    CALL(IS_SOMETHING, stator_gridfs_upload_stream_id, up);
+    CALL(IS_ZERO, stator_gridfs_upload_stream_tell, up);
+    CALL(IS_SOMETHING, stator_gridfs_upload_stream_ref, up);
+    GIVE(stator_gridfs_upload_stream_unref, up);
+    CALL(is_forked, stator_gridfs_download_stream_open, down);
+    CALL(is_forked, stator_gridfs_download_stream_read, down, 1);
+    CALL(is_forked, stator_gridfs_download_stream_to_fd, down, 1);
+    CALL(is_forked, stator_gridfs_download_stream_seek, down, 0);
+    CALL(is_forked, stator_gridfs_download_stream_close, down);
+    CALL(IS_ZERO, stator_gridfs_download_stream_tell, down);
+    CALL(IS_MINUS_ONE, stator_gridfs_download_stream_length, down);
+    CALL(IS_NULL, stator_future_bytes, h->done, NULL);
+    CALL(IS_SOMETHING, stator_gridfs_download_stream_ref, down);
+    GIVE(stator_gridfs_download_stream_unref, down);
+}
+
 static void calls_on_a_dispatcher(heirs_t *h)
 {
     stator_dispatcher_t *d = h->dispatcher;
@@ -618,6 +713,8 @@ static void sweep(heirs_t *h)
     calls_on_a_lease(h);
     calls_on_a_session(h);
     calls_on_a_listener(h);
+    calls_on_a_bucket(h);
+    calls_on_streams(h);
     calls_on_a_dispatcher(h);
     for (int i = 0; i < h->n_pending; i++)
         calls_on_a_pending_future(h, h->pending[i]);
@@ -639,6 +736,9 @@ static void give_all_back(heirs_t *h)
     GIVE(stator_cursor_unref, h->fresh);
     GIVE(stator_lease_unref, h->lease);
     GIVE(stator_session_unref, h->session);
+    GIVE(stator_gridfs_upload_stream_unref, h->up);
+    GIVE(stator_gridfs_download_stream_unref, h->down);
+    GIVE(stator_gridfs_bucket_unref, h->bucket);
     GIVE(stator_future_unref, h->leased);
     GIVE(stator_future_unref, h->started);
     GIVE(stator_listener_unref, h->listener);
