@@ -295,21 +295,32 @@ static void give_up_waiting(struct stc_cursor *c, enum stc_reason why,
     }
 }
 
+/* Under lock: what is at work for nobody, and will be for nobody; or NULL. */
+static struct stc_op *idle_turn(struct stc_cursor *c)
+{
+    struct stc_op *op;
+
+    if (!c->busy ||
+        !(c->closed || c->left || atomic_load(&c->client->closing)))
+        return NULL;
+    cds_list_for_each_entry(op, &c->waiting, waiting)
+        if (op->want != STC_CLOSE && !stc_op_is_settled(op))
+            return NULL;
+    op = cds_list_first_entry(&c->waiting, struct stc_op, waiting);
+    return op->want == STC_CLOSE ? NULL : op;
+}
+
 /* Who waited for it may have given up before, which cuts nothing: Z5. */
 void stc_cursor_cut_turn(struct stc_cursor *c)
 {
-    struct stc_op *op = NULL;
+    struct stc_op *op;
 
     if (!c->in_lane)
         return;
     pthread_mutex_lock(&c->lock);
-    if (c->busy) {
-        op = cds_list_first_entry(&c->waiting, struct stc_op, waiting);
-        if (op->want == STC_CLOSE || !stc_op_is_settled(op))
-            op = NULL;
-        else
-            stc_op_ref(op);
-    }
+    op = idle_turn(c);
+    if (op != NULL)
+        stc_op_ref(op);
     pthread_mutex_unlock(&c->lock);
     if (op == NULL)
         return;
@@ -448,6 +459,7 @@ void stc_cursor_leave(struct stc_cursor *c)
         pthread_mutex_lock(&c->lock);
         c->left = true;
         pthread_mutex_unlock(&c->lock);
+        stc_cursor_cut_turn(c);
         look(c);
     }
     stc_cursor_unref(c);

@@ -44,7 +44,8 @@ struct stc_worker;
 struct stc_batch { /* what is left of one server batch */
     struct cds_list_head node;
     struct stf_slice slice;
-    uint8_t *token; /* of a change stream: where its end is, as BSON; or NULL */
+    const uint8_t *token; /* of a change stream: where it ends, as BSON that
+                           * is lent by the slice; or NULL */
 };
 
 struct stc_cursor {
@@ -131,7 +132,8 @@ static inline bool stc_cursor_is_at_server(const struct stc_cursor *c)
 void stc_cursor_shut(struct stc_cursor *c);
 /* Give up all that waits. */
 void stc_cursor_give_up_waiting(struct stc_cursor *c);
-/* Nobody waits for its turn any more: end it.  (watcher.h) */
+/* If it is over and nobody waits for its turn any more: end that.  (Z5 in
+ * watcher.h) */
 void stc_cursor_cut_turn(struct stc_cursor *c);
 
 #endif /* STC_CURSOR_H */

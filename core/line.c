@@ -88,15 +88,19 @@ static void serve_beside_prefetch(struct stc_cursor *c,
  * have asked before. */
 static void serve_openers(struct stc_cursor *c, struct stc_finish *out)
 {
-    struct stc_op *op, *next;
+    struct cds_list_head *at, *next;
 
     if (!c->awaits_open || !(c->is_open || c->ended || c->closed))
         return;
     c->awaits_open = false;
-    cds_list_for_each_entry_safe(op, next, &c->waiting, waiting)
+    cds_list_for_each_safe(at, next, &c->waiting)
+    {
+        struct stc_op *op = cds_list_entry(at, struct stc_op, waiting);
+
         if (op->want == STC_OPEN && !(c->busy && op == first_waiting(c)) &&
             stc_serve(c, op))
             leave_line(op, out);
+    }
 }
 
 bool stc_line_is_free(struct stc_cursor *c)

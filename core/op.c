@@ -271,6 +271,8 @@ bool stc_op_give_up(struct stc_op *op, enum stc_reason why)
     if (why == STC_BY_DEADLINE && not_sent && was_begun(op))
         f->result = late_result(op, f->note);
     stf_finish(f, ends[why].final);
+    if (op->in_lane)
+        stc_cursor_cut_turn(op->cursor);
     return true;
 }
 

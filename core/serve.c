@@ -27,7 +27,6 @@ void stc_buffer_empty(struct stc_cursor *c)
     cds_list_for_each_entry_safe(b, next, &c->batches, node)
     {
         stf_documents_unref(b->slice.documents);
-        free(b->token);
         free(b);
     }
     CDS_INIT_LIST_HEAD(&c->batches);
@@ -51,14 +50,9 @@ static void take_slice(struct stc_cursor *c, struct stc_batch *b, size_t n,
     for (i = 0; i < n; i++)
         c->n_bytes -= b->slice.documents->at[b->slice.first + i].len;
     c->n_buffered -= (int64_t)n;
-    if (c->stream != NULL)
-        stc_change_stream_hand_out(
-            c->stream, &b->slice.documents->at[b->slice.first + n - 1],
-            n == b->slice.n ? b->token : NULL);
     if (n == b->slice.n) {
         cds_list_del(&b->node);
         c->n_batches--;
-        free(b->token);
         free(b); /* its reference went with the slice */
         return;
     }
@@ -67,11 +61,23 @@ static void take_slice(struct stc_cursor *c, struct stc_batch *b, size_t n,
     b->slice.n -= n;
 }
 
+/* The only way to a change stream's events. */
+static void take_one(struct stc_cursor *c, struct stf_slice *out)
+{
+    struct stc_batch *b = first_batch(c);
+
+    if (c->stream != NULL)
+        stc_change_stream_hand_out(c->stream,
+                                   &b->slice.documents->at[b->slice.first],
+                                   b->slice.n == 1 ? b->token : NULL);
+    take_slice(c, b, 1, out);
+}
+
 bool stc_buffer_take(struct stc_cursor *c, struct stf_slice *out)
 {
     if (c->n_buffered == 0)
         return false;
-    take_slice(c, first_batch(c), 1, out);
+    take_one(c, out);
     return true;
 }
 
@@ -104,7 +110,7 @@ static void serve_next(struct stc_cursor *c, struct stc_op *op)
 
     if (!claim_done(op))
         return;
-    take_slice(c, first_batch(c), 1, &slice);
+    take_one(c, &slice);
     stf_result_take_slice(op->room, slice);
     op->room->document = &slice.documents->at[slice.first];
     give(op);
@@ -146,30 +152,23 @@ static void serve_list(struct stc_cursor *c, struct stc_op *op)
     struct stf_result *r = op->room;
     int64_t wanted = op->max > 0 && op->max < c->n_buffered ? op->max
                                                             : c->n_buffered;
-    struct stf_slice *slices = &r->slice;
     size_t n = 0, start = 0;
 
-    if (c->n_batches > 1) {
-        slices = malloc((size_t)c->n_batches * sizeof *slices);
-        if (slices == NULL) {
-            fail_with(op, STATOR_ERROR_MEMORY, "no memory for the list");
-            return;
-        }
-    }
-    if (!claim_done(op)) {
-        if (slices != &r->slice)
-            free(slices);
+    if (!stf_result_reserve_slices(r, (size_t)c->n_batches)) {
+        fail_with(op, STATOR_ERROR_MEMORY, "no memory for the list");
         return;
     }
+    if (!claim_done(op)) /* they go with the room */
+        return;
     while (start < (size_t)wanted) {
         struct stc_batch *b = first_batch(c);
         size_t left = (size_t)wanted - start;
 
-        take_slice(c, b, b->slice.n < left ? b->slice.n : left, &slices[n]);
-        slices[n].start = start;
-        start += slices[n++].n;
+        take_slice(c, b, b->slice.n < left ? b->slice.n : left,
+                   &r->slices[n]);
+        r->slices[n].start = start;
+        start += r->slices[n++].n;
     }
-    r->slices = slices;
     r->n_slices = n;
     r->count = wanted;
     give(op);
@@ -214,28 +213,28 @@ static void serve_end(struct stc_cursor *c, struct stc_op *op)
     }
 }
 
-/* In the lane a client that closes waits for nothing. */
-static bool is_shut(const struct stc_cursor *c, const struct stc_op *op)
+/* In the lane: there is no watcher, or the client closes, and waits for
+ * nothing. */
+static bool serve_refusal(const struct stc_cursor *c, struct stc_op *op)
 {
-    return c->in_lane && op->want != STC_CLOSE && c->n_buffered == 0 &&
-           !c->closed && atomic_load(&c->client->closing);
+    if (!c->in_lane)
+        return false;
+    if (c->refusal != 0)
+        fail_with(op, c->refusal, c->refusal_note);
+    else if (op->want != STC_CLOSE && c->n_buffered == 0 && !c->closed &&
+             atomic_load(&c->client->closing))
+        fail_with(op, STATOR_ERROR_CLOSED, c->client->note_closed);
+    else
+        return false;
+    return true;
 }
 
-bool stc_serve(struct stc_cursor *c, struct stc_op *op)
+/* From the buffer, or because there will be no more. */
+static void serve_what_is_here(struct stc_cursor *c, struct stc_op *op)
 {
     bool ends = c->ended || c->closed || (c->is_dry && !c->in_lane);
     bool is_full = op->max > 0 && c->n_buffered >= op->max;
 
-    if (stc_op_is_settled(op))
-        return true;
-    if (c->refusal != 0) {
-        fail_with(op, c->refusal, c->refusal_note);
-        return true;
-    }
-    if (is_shut(c, op)) {
-        fail_with(op, STATOR_ERROR_CLOSED, c->client->note_closed);
-        return true;
-    }
     switch ((enum stc_want)op->want) {
     case STC_NEXT:
         if (c->n_buffered > 0)
@@ -287,5 +286,12 @@ bool stc_serve(struct stc_cursor *c, struct stc_op *op)
             serve_nothing(op);
         break;
     }
+}
+
+bool stc_serve(struct stc_cursor *c, struct stc_op *op)
+{
+    if (stc_op_is_settled(op) || serve_refusal(c, op))
+        return true;
+    serve_what_is_here(c, op);
     return stc_op_is_settled(op);
 }

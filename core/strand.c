@@ -10,7 +10,6 @@
  *
  * Runs while the cursor is busy, so on one thread at a time (R2). */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/call.h"
 #include "core/change_stream.h"
@@ -286,9 +285,7 @@ static void note_end(struct stc_cursor *c, const struct trip *t,
     if (t->n == 0 && c->n_buffered == 0) {
         stc_change_stream_skip(c->stream, &end);
     } else if (t->n > 0) {
-        batch->token = malloc(end.len); /* else the last event's will do */
-        if (batch->token != NULL)
-            memcpy(batch->token, bson_get_data(&end), end.len);
+        batch->token = bson_get_data(&end); /* which lies in its reply */
     }
 }
 
@@ -304,7 +301,6 @@ static void keep_documents(struct stc_cursor *c, const struct trip *t,
         return;
     }
     stf_documents_unref(t->documents);
-    free(batch->token);
     free(batch);
 }
 

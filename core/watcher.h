@@ -24,7 +24,8 @@
  * Z4  A turn is the user's maxAwaitTimeMS, or such that a round takes about
  *     ROUND_MS, in bounds.
  * Z5  A request that is given up is never cut: what its turn brings stays in
- *     the cursor.  Closing cuts; the watcher connects again for the next.
+ *     the cursor.  A turn of a cursor that is closed, or whose handle has gone
+ *     and for which nobody waits, is; the watcher connects again for the next.
  * Z6  The memory of a watcher lives as long as the client's: who pushes late
  *     still finds its lists.  Seats are counted under the client's lock. */
 #ifndef STC_WATCHER_H

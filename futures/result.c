@@ -95,6 +95,16 @@ bool stf_result_copy(struct stf_result *r, const bson_t *document,
     return true;
 }
 
+bool stf_result_reserve_slices(struct stf_result *r, size_t n)
+{
+    struct stf_slice *slices =
+        n > 1 ? malloc(n * sizeof *slices) : &r->slice;
+
+    if (slices != NULL)
+        r->slices = slices;
+    return slices != NULL;
+}
+
 void stf_result_take_slice(struct stf_result *r, struct stf_slice slice)
 {
     slice.start = 0;

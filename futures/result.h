@@ -42,6 +42,8 @@ void stf_result_take_handle(struct stf_result *result, void *handle,
 /* Copy both (NULL: none).  False: no memory. */
 bool stf_result_copy(struct stf_result *result, const bson_t *document,
                      const bson_t *reply);
+/* Room for `n` runs of documents.  False: no memory. */
+bool stf_result_reserve_slices(struct stf_result *result, size_t n);
 /* One run of documents; takes no reference, the caller gives its own. */
 void stf_result_take_slice(struct stf_result *result,
                            struct stf_slice slice);

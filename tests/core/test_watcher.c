@@ -292,6 +292,26 @@ START_TEST(unref_leaves_who_waits_and_closes_after)
 }
 END_TEST
 
+START_TEST(unref_cuts_the_turn_that_nobody_waits_for)
+{
+    scene_t *s = scene_new("{'workers': 1, 'watchers': 1}");
+    stator_change_stream_t *stream = watch(s, LONG_TURN);
+    stator_future_t *next = ask_next(stream);
+
+    await_more(s, 1);
+    if (_i == 0) { /* in either order */
+        stator_change_stream_unref(stream);
+        ck_assert(stator_future_cancel(next));
+    } else {
+        ck_assert(stator_future_cancel(next));
+        stator_change_stream_unref(stream);
+    }
+    ck_assert(wire_wait_count(s->server, "killCursors", 1, WIRE_WAIT));
+    await_stat(s->client, "streams", 0);
+    scene_free(s);
+}
+END_TEST
+
 /* ---- the lane ------------------------------------------------------------- */
 
 START_TEST(many_streams_of_one_watcher_all_get_their_turn)
@@ -529,6 +549,7 @@ SUITE(watcher)
     tcase_add_test(tc, a_client_that_drains_closes_its_streams_at_once);
     tcase_add_test(tc, an_abort_asks_no_server);
     tcase_add_test(tc, unref_leaves_who_waits_and_closes_after);
+    tcase_add_loop_test(tc, unref_cuts_the_turn_that_nobody_waits_for, 0, 2);
     tcase_add_test(lane, many_streams_of_one_watcher_all_get_their_turn);
     tcase_add_test(lane, streams_sit_where_there_are_fewest);
     tcase_add_test(lane, what_waits_takes_nothing_from_short_operations);

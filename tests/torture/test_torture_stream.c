@@ -52,11 +52,8 @@ static void closes(stator_client_t *client)
     }
     next = stator_change_stream_next(stream);
     closing = stator_change_stream_close(stream);
-    while (!settles(closing)) { /* there was no memory to ask for it */
-        stator_future_unref(closing);
-        closing = stator_change_stream_close(stream);
-    }
-    stator_future_unref(closing);
+    if (!settles_take(closing)) /* there was no memory to ask for it */
+        stator_future_cancel(next);
     OK(stator_future_wait(next, 20000) == 0);
     OK(stator_future_error(next, &error));
     stator_future_unref(next);
@@ -118,10 +115,11 @@ static void awaiting(stator_client_t *client)
 
 static const stage_t stages[] = {
     {.name = "tries", tries},
-    {.name = "closes", closes},
+    /* After a cut there can be no memory to connect again. */
+    {.name = "closes", closes, .leaves_open = true},
     {.name = "several streams", several,
      .opts = "{\"workers\": 1, \"watchers\": 2}"},
-    {.name = "each event", each},
+    {.name = "each event", each, .leaves_open = true},
     {.name = "an awaiting cursor", awaiting},
 };
 
