@@ -106,6 +106,11 @@ START_TEST(read_preference_is_checked_in_depth)
          "'maxStalenessSeconds': 'x'}}", "maxStalenessSeconds"},
         {"{'readPreference': {'mode': 'primary', 'tags': [{'a': 'b'}]}}",
          "tags does not go with the mode primary"},
+        {"{'readPreference': {'mode': 'nearest', 'hedge': true}}",
+         "readPreference.hedge must be a document, is a bool"},
+        {"{'readPreference': {'mode': 'primary', "
+         "'hedge': {'enabled': true}}}",
+         "hedge does not go with the mode primary"},
         {"{'readPreference': {'mode': 'nearest', 'colour': 1}}",
          "readPreference.colour is unknown"},
     };

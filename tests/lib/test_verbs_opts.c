@@ -317,6 +317,31 @@ DRAIN(list_collections,
 DRAIN(list_databases,
       mongoc_client_find_databases_with_opts(g->p->client, &g->opts))
 
+SIMPLE(distinct,
+       mongoc_collection_read_command_with_opts(
+           C, J("{'distinct': 'things', 'key': 'a', 'query': {}}"), g->prefs,
+           &g->opts, &reply, &error))
+SIMPLE(create_index,
+       mongoc_collection_write_command_with_opts(
+           C, J("{'createIndexes': 'things', 'indexes': [{'key': {'a': 1}, "
+                "'name': 'a_1'}]}"),
+           &g->opts, &reply, &error))
+
+/* The driver has none: this is how its manual does it. */
+RAW(find_one)
+{
+    bson_t opts;
+    bool ok;
+
+    bson_copy_to(&g->opts, &opts);
+    BSON_APPEND_INT64(&opts, "limit", 1);
+    BSON_APPEND_BOOL(&opts, "singleBatch", true);
+    ok = drain(
+        mongoc_collection_find_with_opts(C, doc(), &opts, g->prefs));
+    bson_destroy(&opts);
+    return ok;
+}
+
 RAW(insert_many)
 {
     const bson_t *documents[] = {doc(), J("{'_id': 2}")};
@@ -405,7 +430,7 @@ RAW(rename)
     return ok;
 }
 
-RAW(has_collection)
+RAW(collection_names)
 {
     bson_error_t error;
     char **names = mongoc_database_get_collection_names_with_opts(
@@ -482,9 +507,13 @@ VERB(find_one_and_update, stator_collection_find_one_and_update(
 VERB(find_one_and_delete, stator_collection_find_one_and_delete(C, doc(), O))
 VERB(create_collection, stator_database_create_collection(D, "n", O))
 VERB(rename, stator_collection_rename(C, "d", "n", true, O))
-VERB(has_collection, stator_database_list_collection_names(D, O))
+VERB(collection_names, stator_database_list_collection_names(D, O))
 VERB(database_names,
      stator_client_list_database_names(g->p->stage->client, O))
+VERB(distinct, stator_collection_distinct(C, "a", NULL, O))
+VERB(create_index,
+     stator_collection_create_index(C, J("{'key': {'a': 1}}"), O))
+VERB(find_one, stator_collection_find_one(C, doc(), O))
 CURSOR(find, stator_collection_find(C, doc(), O))
 CURSOR(aggregate,
        stator_collection_aggregate(C, J("{'0': {'$match': {}}}"), O))
@@ -542,7 +571,9 @@ static const struct row {
     FUTURE_ROW(drop),                FUTURE_ROW(drop_database),
     FUTURE_ROW(find_one_and_update), FUTURE_ROW(find_one_and_delete),
     FUTURE_ROW(bulk_write),          FUTURE_ROW(create_collection),
-    FUTURE_ROW(rename),              FUTURE_ROW(has_collection),
+    FUTURE_ROW(rename),              FUTURE_ROW(collection_names),
+    FUTURE_ROW(distinct),            FUTURE_ROW(create_index),
+    FUTURE_ROW(find_one),
     FUTURE_ROW(database_names),      CURSOR_ROW(find),
     CURSOR_ROW(aggregate),           CURSOR_ROW(merge),
     CURSOR_ROW(database_aggregate),  CURSOR_ROW(list_indexes),
@@ -597,7 +628,10 @@ static const struct known {
     /* The driver does not ask for batches of that size. */
     {"list_indexes", "{'batchSize': 2}"},
     {"list_collections", "{'batchSize': 2}"},
+    /* One document is one batch. */
+    {"find_one", "{'batchSize': 2}"},
     /* The driver leaves it to the server to refuse that. */
+    {"find_one", "{'collation': 1}"},
     {"find", "{'collation': 1}"},
     {"list_indexes", "{'collation': 1}"},
     {"list_collections", "{'collation': 1}"},
