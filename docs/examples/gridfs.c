@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gridfs.c - upload a file, download it again: gridfs FILE > COPY.
+/* gridfs.c - upload a file, download it, delete it: gridfs FILE > COPY.
  *
  * Without a FILE it uploads itself.  Workers move the bytes, a chunk at a time;
  * this thread could as well run a loop. */
@@ -26,7 +26,7 @@ static bool up_and_down(stator_gridfs_bucket_t *bucket, const char *path,
 {
     stator_future_t *up = stator_gridfs_bucket_upload_from_fd(bucket, path,
                                                               from, NULL);
-    stator_future_t *down;
+    stator_future_t *down, *gone;
     bson_iter_t id;
     bool ok = is_done(up, "upload");
 
@@ -37,6 +37,10 @@ static bool up_and_down(stator_gridfs_bucket_t *bucket, const char *path,
         fprintf(stderr, "%lld bytes\n",
                 (long long)stator_future_count(down));
         stator_future_unref(down);
+        gone = stator_gridfs_bucket_delete_by_id(bucket, bson_iter_value(&id),
+                                                 NULL);
+        ok &= is_done(gone, "delete");
+        stator_future_unref(gone);
     }
     stator_future_unref(up);
     return ok;
