@@ -199,6 +199,7 @@ bool stc_cursor_request_again(const struct stc_cursor *c,
                         ? stc_lease_id(c->lease)
                         : 0,
         .session_id = c->session != NULL ? stc_session_id(c->session) : 0,
+        .context = c->context,
     };
     if (out->bytes != NULL)
         memcpy(out->bytes, c->bytes, n);
