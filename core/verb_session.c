@@ -124,7 +124,7 @@ static bool abort_transaction(struct stc_call *call)
 }
 
 #define VERB(verb) \
-    const struct stc_verb stc_verb_##verb = {.name = #verb, .run = verb}
+    const struct stc_verb stc_verb_##verb = {.name = #verb, .run = (verb)}
 
 VERB(start_session);
 VERB(start_transaction);
