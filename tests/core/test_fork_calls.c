@@ -228,6 +228,7 @@ static heirs_t *heirs_new(void)
     hold_worker(s);
     add(h, stator_future_ref(ask_one(s, NULL))); /* queued */
     add(h, stator_change_stream_next(h->stream));
+    ck_assert(wire_wait_count(s->server, "getMore", 1, WIRE_WAIT));
     add_streams(h);
     return h;
 }
