@@ -224,7 +224,7 @@ static void discard(stator_client_t *client)
 {
     if (client == NULL)
         return;
-    stc_events_free(client->events);
+    stc_events_leave(client->events);
     pthread_mutex_destroy(&client->lock);
     free(client);
 }
@@ -347,7 +347,7 @@ void stc_client_release(stator_client_t *client)
         return;
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
-    stc_events_free(client->events);
+    stc_events_leave(client->events);
     pthread_mutex_destroy(&client->lock);
     bson_destroy(&client->leaked);
     free(client);
