@@ -24,7 +24,7 @@
 
 enum {
     SWEEPS = 3,
-    CALLS_MAX = 400,
+    CALLS_MAX = 512,
     BOUND_US = UNDER_TSAN || UNDER_ASAN ? 20000 : 1000
 };
 
