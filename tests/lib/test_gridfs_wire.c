@@ -351,6 +351,38 @@ START_TEST(a_cancelled_whole_file)
 }
 END_TEST
 
+/* The document has gone, so it does not matter that the rest was not sent. */
+START_TEST(what_was_done_is_told)
+{
+    stator_collection_t *other;
+    wire_gate_t *first, *busy;
+    stator_future_t *f, *find;
+    bson_error_t error;
+
+    tear_down();
+    set_up_with("{'workers': 1}");
+    with_file();
+    first = hold("delete", "fs.files");
+    busy = hold("find", "other");
+    f = stator_gridfs_bucket_delete_by_id(bucket, id_of("1"),
+                                          J("{'timeoutMS': 1000}"));
+    ck_assert(wire_gate_wait_held(first, 1, WIRE_WAIT));
+    other = stator_database_get_collection(stage->database, "other");
+    find = stator_collection_find_one(other, J("{}"), NULL);
+    wire_gate_open(first);
+    ck_assert(wire_gate_wait_held(busy, 1, WIRE_WAIT));
+    ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
+    ck_assert(stator_future_error(f, &error));
+    ck_assert_uint_eq(error.code, STATOR_ERROR_EXPIRED);
+    ck_assert_int_eq(stator_future_outcome(f), STATOR_MAYBE_SENT);
+    ck_assert_int_eq(wire_count(server, "delete"), 1);
+    stator_future_unref(f);
+    wire_gate_open(busy);
+    done(find);
+    stator_collection_unref(other);
+}
+END_TEST
+
 /* ---- left, closed ------------------------------------------------------ */
 
 START_TEST(a_stream_that_is_left_is_aborted)
@@ -403,6 +435,80 @@ START_TEST(an_abort_cancels_what_waits)
     ck_assert_int_eq(wire_count(server, "delete"), 1);
     stator_future_unref(write);
     stator_future_unref(close);
+}
+END_TEST
+
+/* Cut, it could arrive when the chunks have been deleted. */
+START_TEST(an_abort_awaits_what_was_sent)
+{
+    static const char *const of[] = {"fs.chunks", "fs.files"};
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *close, *abort;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("insert", of[_i]);
+    up = open_up(NULL);
+    done(stator_gridfs_upload_stream_write(up, "1234", 4));
+    close = stator_gridfs_upload_stream_close(up);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    ck_assert(stator_future_cancel(close));
+    ck_assert_int_eq(stator_future_outcome(close), _i == 0 ? STATOR_NOT_SENT
+                                                           : STATOR_MAYBE_SENT);
+    abort = stator_gridfs_upload_stream_abort(up);
+    for (int i = 0; i < 10; i++) /* these come behind it */
+        done(stator_client_ping(stage->client, NULL));
+    ck_assert_int_eq(wire_count(server, "delete"), 0);
+    ck_pending(abort);
+    wire_gate_open(gate);
+    done(abort);
+    ck_assert_int_eq(wire_count(server, "delete"), _i + 1);
+    stator_future_unref(close);
+}
+END_TEST
+
+/* The handle may go as soon as it was asked for; a second one is a view. */
+START_TEST(an_abort_is_not_cancelled_by_the_next)
+{
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *first, *second;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("delete", "fs.chunks");
+    up = stator_gridfs_bucket_open_upload_stream(bucket, "file", NULL);
+    done(stator_gridfs_upload_stream_write(up, "1234", 4));
+    first = stator_gridfs_upload_stream_abort(up);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    second = stator_gridfs_upload_stream_abort(up);
+    stator_gridfs_upload_stream_unref(up);
+    wire_gate_open(gate);
+    done(first);
+    done(second);
+    ck_assert_int_eq(wire_count(server, "delete"), 1);
+}
+END_TEST
+
+START_TEST(a_long_line_is_cancelled)
+{
+    enum { N = 300 };
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *f[N], *abort;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("insert", "fs.chunks");
+    up = open_up(NULL);
+    for (int i = 0; i < N; i++)
+        f[i] = stator_gridfs_upload_stream_write(up, "12345678901234567", 17);
+    ck_assert(wire_gate_wait_held(gate, 4, WIRE_WAIT));
+    abort = stator_gridfs_upload_stream_abort(up);
+    for (int i = 0; i < N; i++) {
+        ck_cancelled(f[i]);
+        stator_future_unref(f[i]);
+    }
+    wire_gate_open(gate);
+    done(abort);
 }
 END_TEST
 
@@ -540,8 +646,12 @@ SUITE(gridfs_wire)
     tcase_add_test(tc, a_cancelled_read_moves_nothing);
     tcase_add_test(tc, the_time_of_a_call_is_that_of_all_of_it);
     tcase_add_test(tc, a_cancelled_whole_file);
+    tcase_add_test(tc, what_was_done_is_told);
     tcase_add_test(tc, a_stream_that_is_left_is_aborted);
     tcase_add_test(tc, an_abort_cancels_what_waits);
+    tcase_add_loop_test(tc, an_abort_awaits_what_was_sent, 0, 2);
+    tcase_add_test(tc, an_abort_is_not_cancelled_by_the_next);
+    tcase_add_test(tc, a_long_line_is_cancelled);
     tcase_add_test(tc, a_closed_stream_cancels_what_waits);
     tcase_add_test(tc, a_drain_serves_what_was_accepted);
     tcase_add_loop_test(tc, a_close_in_the_middle, 0, 3);
