@@ -106,6 +106,17 @@ bool stl_bucket_opts_parse(const bson_t *opts, enum stl_bucket_use use,
     return ok;
 }
 
+/* {$gt: ..}: no _id, but in a filter a query, that matches other files. */
+static bool is_query(const bson_t *b)
+{
+    bson_iter_t i, first;
+
+    return bson_iter_init_find(&i, b, "_id") &&
+           BSON_ITER_HOLDS_DOCUMENT(&i) && bson_iter_recurse(&i, &first) &&
+           bson_iter_next(&first) && *bson_iter_key(&first) == '$' &&
+           strcmp(bson_iter_key(&first), "$ref") != 0;
+}
+
 const char *stl_file_id_fault(const bson_value_t *id)
 {
     const char *fault = NULL;
@@ -122,6 +133,8 @@ const char *stl_file_id_fault(const bson_value_t *id)
     if (!bson_append_value(&b, "_id", -1, id) ||
         stf_document_flaw(&b, &offset) != NULL)
         fault = "the id is corrupt";
+    else if (is_query(&b))
+        fault = "the id is a query";
     bson_destroy(&b);
     return fault;
 }

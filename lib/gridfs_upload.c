@@ -337,7 +337,7 @@ stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
     return f;
 }
 
-/* {_id, n, files_id, data}, made where core takes it. */
+/* {_id, n, files_id, data} */
 void stl_upload_send(struct stl_upload_call *u)
 {
     upload_t *up = u->stream;

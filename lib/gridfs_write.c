@@ -318,15 +318,12 @@ stator_future_t *stl_upload_close(upload_t *up, stator_future_t *before,
 
 /* ---- abort ------------------------------------------------------------- */
 
-/* Of a given _id: chunk 0 of another's file may have been in the way.  Then
- * all that was sent is known by name, and nothing else is to go. */
+/* Of a given _id: chunk 0 of another's file may be in the way, and whether it
+ * was is not always known.  But then no more went out than is known by name;
+ * nothing else is to go. */
 static bool may_be_anothers(const upload_t *up)
 {
-    enum { DUPLICATE_KEY = 11000 };
-
-    return !up->is_own_id && up->n_sent <= STL_FLIGHT_MAX &&
-           up->failure != NULL &&
-           stl_server_code(up->failure) == DUPLICATE_KEY;
+    return !up->is_own_id && up->n_sent <= STL_FLIGHT_MAX;
 }
 
 static stator_future_t *delete_chunks(struct ending *e)

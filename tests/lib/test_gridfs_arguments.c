@@ -151,6 +151,8 @@ START_TEST(names_and_ids)
                         bucket, NULL, NULL), "the filename is NULL");
     faulty(stator_gridfs_bucket_delete_by_id(bucket, NULL, NULL),
            "the id is NULL");
+    faulty(stator_gridfs_bucket_delete_by_id(bucket, id_of("{'$gt': 0}"),
+                                             NULL), "the id is a query");
     faulty(stator_gridfs_bucket_delete_by_name(bucket, NULL, NULL),
            "the filename is NULL");
     faulty(stator_gridfs_bucket_rename(bucket, NULL, "a", NULL),

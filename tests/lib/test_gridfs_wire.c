@@ -557,6 +557,23 @@ START_TEST(a_drain_serves_what_was_accepted)
 }
 END_TEST
 
+/* What is at the server when it begins. */
+START_TEST(a_drain_serves_a_batch)
+{
+    stator_future_t *down, *closed;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("find", "fs.chunks");
+    down = stator_gridfs_bucket_download_to_buffer(bucket, id_of("1"), NULL);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    closed = stator_client_close(stage->client, NULL);
+    wire_gate_open(gate);
+    ck_bytes(done(down), 0, 40);
+    done(closed);
+}
+END_TEST
+
 static void give_up(const char *opts)
 {
     stator_gridfs_upload_stream_t *up;
@@ -654,6 +671,7 @@ SUITE(gridfs_wire)
     tcase_add_test(tc, a_long_line_is_cancelled);
     tcase_add_test(tc, a_closed_stream_cancels_what_waits);
     tcase_add_test(tc, a_drain_serves_what_was_accepted);
+    tcase_add_test(tc, a_drain_serves_a_batch);
     tcase_add_loop_test(tc, a_close_in_the_middle, 0, 3);
     tcase_add_test(tc, a_full_queue_stops_no_stream);
 }
