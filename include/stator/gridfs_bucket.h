@@ -233,8 +233,8 @@ stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *upload,
 /* Append all that `fd` gives until its end; the count is its bytes.  A worker
  * reads, up to a chunk at a time and only what is there, so at most 5 ms are
  * spent in a wait for a descriptor that does not give (a regular file gives
- * always, however slow its disk is).  One that never gives has to be cancelled,
- * or bounded by timeoutMS.
+ * always, however slow its disk is); it then comes behind what others ask.  One
+ * that never gives has to be cancelled, or bounded by timeoutMS.
  *
  * Thread: any.
  * Owns: a new reference, never NULL; duplicates `fd`, so yours may be closed.

@@ -530,6 +530,64 @@ START_TEST(a_closed_stream_cancels_what_waits)
 }
 END_TEST
 
+static int64_t n_done(void)
+{
+    bson_t stats;
+    bson_iter_t i;
+    int64_t n;
+
+    stator_client_stats(stage->client, &stats);
+    ck_assert(bson_iter_init_find(&i, &stats, "done"));
+    n = bson_iter_as_int64(&i);
+    bson_destroy(&stats);
+    return n;
+}
+
+static void note_done(mongoc_client_t *client, stator_promise_t *promise,
+                      void *arg)
+{
+    (void)client;
+    *(int64_t *)arg = n_done();
+    stator_promise_resolve(promise, NULL, NULL);
+}
+
+/* However many do not give, they are behind. */
+START_TEST(descriptors_that_wait_let_others_by)
+{
+    enum { N = 10 };
+    stator_collection_t *other;
+    stator_future_t *f[N], *find, *run;
+    int64_t before, then = 0;
+    wire_gate_t *gate;
+    int fds[2];
+
+    tear_down();
+    set_up_with("{'workers': 1}");
+    ck_assert_int_eq(pipe(fds), 0);
+    for (int i = 0; i < N; i++)
+        f[i] = stator_gridfs_bucket_upload_from_fd(bucket, "pipe", fds[0],
+                                                   NULL);
+    done(stator_client_ping(stage->client, NULL)); /* all have looked once */
+    gate = hold("find", "other");
+    other = stator_database_get_collection(stage->database, "other");
+    find = stator_collection_find_one(other, J("{}"), NULL);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    before = n_done();
+    run = stator_client_run(stage->client, note_done, &then, NULL);
+    wire_gate_open(gate);
+    done(run);
+    done(find);
+    ck_assert_int_eq(then, before + 1); /* find */
+    for (int i = 0; i < N; i++) {
+        ck_assert(stator_future_cancel(f[i]));
+        stator_future_unref(f[i]);
+    }
+    stator_collection_unref(other);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 /* ---- the client closes ------------------------------------------------- */
 
 START_TEST(a_drain_serves_what_was_accepted)
@@ -670,6 +728,7 @@ SUITE(gridfs_wire)
     tcase_add_test(tc, an_abort_is_not_cancelled_by_the_next);
     tcase_add_test(tc, a_long_line_is_cancelled);
     tcase_add_test(tc, a_closed_stream_cancels_what_waits);
+    tcase_add_test(tc, descriptors_that_wait_let_others_by);
     tcase_add_test(tc, a_drain_serves_what_was_accepted);
     tcase_add_test(tc, a_drain_serves_a_batch);
     tcase_add_loop_test(tc, a_close_in_the_middle, 0, 3);
