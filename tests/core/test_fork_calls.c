@@ -24,7 +24,7 @@
 
 enum {
     SWEEPS = 3,
-    CALLS_MAX = 400,
+    CALLS_MAX = 600,
     BOUND_US = UNDER_TSAN || UNDER_ASAN ? 20000 : 1000
 };
 
@@ -109,7 +109,7 @@ typedef struct heirs {
     stator_promise_t *run_promise; /* kept by a function of client.run */
     stator_future_t *done;
     stator_future_t *failed;
-    stator_future_t *pending[8];
+    stator_future_t *pending[16];
     int n_pending;
     int epfd;
 } heirs_t;
@@ -164,6 +164,8 @@ static stator_future_t *transact(stator_session_t *session, void *arg)
 
 static void add(heirs_t *h, stator_future_t *f)
 {
+    ck_assert_uint_lt((size_t)h->n_pending,
+                      sizeof h->pending / sizeof *h->pending);
     h->pending[h->n_pending++] = f;
 }
 
