@@ -130,29 +130,81 @@ void stf_line_destroy(struct stf_line *line)
     pthread_mutex_destroy(&line->lock);
 }
 
-/* The last that is pending, with a reference; NULL: there is none. */
-static stator_future_t *last_pending(struct stf_line *line)
+enum { CANCELLED_AT_ONCE = 128 };
+
+/* The last ones that are pending, the very last first, with references. */
+static size_t last_pending(struct stf_line *line,
+                           stator_future_t *out[CANCELLED_AT_ONCE])
 {
-    struct stf_steps *s, *found = NULL;
-    stator_future_t *f;
+    struct stf_steps *s;
+    size_t n = 0;
 
     pthread_mutex_lock(&line->lock);
-    if (line->running != NULL && !is_over(line->running))
-        found = line->running;
-    cds_list_for_each_entry(s, &line->waiting, waiting)
+    cds_list_for_each_entry_reverse(s, &line->waiting, waiting)
+    {
+        if (n == CANCELLED_AT_ONCE)
+            break;
         if (!is_over(s))
-            found = s;
-    f = found == NULL ? NULL : stator_future_ref(&found->future);
+            out[n++] = stator_future_ref(&s->future);
+    }
+    s = line->running;
+    if (n < CANCELLED_AT_ONCE && s != NULL && !is_over(s))
+        out[n++] = stator_future_ref(&s->future);
     pthread_mutex_unlock(&line->lock);
-    return f;
+    return n;
 }
 
 void stf_line_cancel(struct stf_line *line)
 {
-    stator_future_t *f;
+    stator_future_t *found[CANCELLED_AT_ONCE];
+    size_t n;
 
-    while ((f = last_pending(line)) != NULL) {
-        stator_future_cancel(f);
-        stator_future_unref(f);
-    }
+    do {
+        n = last_pending(line, found);
+        for (size_t i = 0; i < n; i++) {
+            stator_future_cancel(found[i]);
+            stator_future_unref(found[i]);
+        }
+    } while (n == CANCELLED_AT_ONCE);
+}
+
+/* ---- a shield ---------------------------------------------------- */
+
+struct shield {
+    struct stf_steps steps; /* first */
+    stator_future_t *behind;
+};
+
+static stator_future_t *shield_step(struct stf_steps *s,
+                                    stator_future_t *settled)
+{
+    struct shield *shield = stf_container_of(s, struct shield, steps);
+
+    if (settled == NULL)
+        return stator_future_ref(shield->behind);
+    stf_settle_as(&s->future, settled);
+    return NULL;
+}
+
+static void shield_release(stator_future_t *f)
+{
+    struct stf_steps *s = stf_steps_of(f);
+
+    stator_future_unref(stf_container_of(s, struct shield, steps)->behind);
+    stf_steps_destroy(s);
+}
+
+stator_future_t *stf_shield(stator_future_t *f)
+{
+    /* None is cancelled before it awaits `f`, nor passes a cancel on. */
+    static const struct stf_kind kind = {.release = shield_release};
+    struct stf_steps *s = stf_steps_new(&kind, f->subject,
+                                        sizeof(struct shield), shield_step,
+                                        NULL);
+
+    if (s == NULL)
+        return stator_future_ref(f);
+    stf_container_of(s, struct shield, steps)->behind = stator_future_ref(f);
+    stf_steps_start(s, NULL);
+    return &s->future;
 }

@@ -74,4 +74,8 @@ void stf_line_destroy(struct stf_line *line);
 /* Cancel all that is in it now, the last first. */
 void stf_line_cancel(struct stf_line *line);
 
+/* Settles as `f` does; a cancel of it leaves `f` alone.  A new reference: on
+ * `f` itself, if there is no memory. */
+stator_future_t *stf_shield(stator_future_t *f);
+
 #endif /* STF_STEPS_H */

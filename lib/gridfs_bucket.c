@@ -54,7 +54,7 @@ static bool revision_parse(const bson_iter_t *i, struct stl_bucket_opts *out,
 static bool is_of_operations(const char *key)
 {
     return strcmp(key, "priority") == 0 || strcmp(key, "leaseId") == 0 ||
-           strcmp(key, "sessionId") == 0;
+           strcmp(key, "sessionId") == 0 || strcmp(key, "context") == 0;
 }
 
 static bool key_parse(const bson_iter_t *i, enum stl_bucket_use use,
@@ -74,8 +74,8 @@ static bool key_parse(const bson_iter_t *i, enum stl_bucket_use use,
         return metadata_parse(i, out, problem);
     if (use == STL_BY_NAME && strcmp(key, "revision") == 0)
         return revision_parse(i, out, problem);
-    return FAULT("%s is unknown; it takes %stimeoutMS, priority, leaseId and "
-                 "sessionId", key,
+    return FAULT("%s is unknown; it takes %stimeoutMS, priority, leaseId, "
+                 "sessionId and context", key,
                  use == STL_OF_UPLOAD ? "chunkSizeBytes, metadata, "
                  : use == STL_BY_NAME ? "revision, "
                                       : "");
@@ -106,6 +106,17 @@ bool stl_bucket_opts_parse(const bson_t *opts, enum stl_bucket_use use,
     return ok;
 }
 
+/* {$gt: ..}: no _id, but in a filter a query, that matches other files. */
+static bool is_query(const bson_t *b)
+{
+    bson_iter_t i, first;
+
+    return bson_iter_init_find(&i, b, "_id") &&
+           BSON_ITER_HOLDS_DOCUMENT(&i) && bson_iter_recurse(&i, &first) &&
+           bson_iter_next(&first) && *bson_iter_key(&first) == '$' &&
+           strcmp(bson_iter_key(&first), "$ref") != 0;
+}
+
 const char *stl_file_id_fault(const bson_value_t *id)
 {
     const char *fault = NULL;
@@ -122,6 +133,8 @@ const char *stl_file_id_fault(const bson_value_t *id)
     if (!bson_append_value(&b, "_id", -1, id) ||
         stf_document_flaw(&b, &offset) != NULL)
         fault = "the id is corrupt";
+    else if (is_query(&b))
+        fault = "the id is a query";
     bson_destroy(&b);
     return fault;
 }
@@ -143,7 +156,7 @@ struct bucket_options {
     bson_t of_handle; /* to be destroyed */
 };
 
-/* All but readConcern, writeConcern, readPreference. */
+/* All but readConcern, writeConcern, readPreference, context. */
 static bool own_options(const bson_t *opts, struct bucket_options *out,
                         char *problem)
 {
@@ -155,23 +168,26 @@ static bool own_options(const bson_t *opts, struct bucket_options *out,
         const char *key = bson_iter_key(&i);
 
         if (strcmp(key, "bucketName") == 0) {
+            uint32_t n = 0;
+
             if (!BSON_ITER_HOLDS_UTF8(&i) ||
-                *bson_iter_utf8(&i, NULL) == '\0' ||
-                strlen(bson_iter_utf8(&i, NULL)) > NAME_MAX_BYTES)
-                return FAULT("bucketName must be a string of 1 to %d bytes",
-                             NAME_MAX_BYTES);
+                strlen(bson_iter_utf8(&i, &n)) != n || n == 0 ||
+                n > NAME_MAX_BYTES)
+                return FAULT("bucketName must be a string of 1 to %d bytes, "
+                             "none of them 0", NAME_MAX_BYTES);
             out->name = bson_iter_utf8(&i, NULL);
         } else if (strcmp(key, "chunkSizeBytes") == 0) {
             if (!stl_chunk_size_parse(&i, &out->chunk_size, problem))
                 return false;
         } else if (strcmp(key, "readConcern") == 0 ||
                    strcmp(key, "writeConcern") == 0 ||
-                   strcmp(key, "readPreference") == 0) {
+                   strcmp(key, "readPreference") == 0 ||
+                   strcmp(key, "context") == 0) {
             bson_append_iter(&out->of_handle, NULL, -1, &i);
         } else {
             return FAULT("%s is unknown; a bucket takes bucketName, "
-                         "chunkSizeBytes, readConcern, writeConcern and "
-                         "readPreference", key);
+                         "chunkSizeBytes, readConcern, writeConcern, "
+                         "readPreference and context", key);
         }
     }
     return true;

@@ -19,6 +19,27 @@ static void over(struct stf_steps *s)
     stc_client_end_call(stl_bucket_client(c->bucket));
 }
 
+static void *context_in(const bson_t *opts)
+{
+    bson_iter_t i;
+
+    return bson_iter_init_find(&i, opts, "context")
+               ? (void *)(intptr_t)bson_iter_int64(&i)
+               : NULL;
+}
+
+static void *context_of(const stator_gridfs_bucket_t *bucket,
+                        const bson_t *opts)
+{
+    void *context = context_in(opts);
+    bson_t of_bucket;
+
+    if (context != NULL)
+        return context;
+    stc_target_options(bucket->files->target, &of_bucket);
+    return context_in(&of_bucket);
+}
+
 struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
                               size_t size, stf_step_fn *step,
                               stator_gridfs_bucket_t *bucket,
@@ -33,6 +54,7 @@ struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
     c = stl_call_of_steps(s);
     c->bucket = stator_gridfs_bucket_ref(bucket);
     c->opts = bson_copy(opts);
+    c->steps.future.context = context_of(bucket, opts);
     c->deadline = timeout_ms > 0 ? stf_deadline_after_ms(timeout_ms)
                                  : STF_NO_DEADLINE;
     c->site = site;
@@ -63,7 +85,8 @@ stator_future_t *stl_call_start(struct stl_call *c, struct stf_line *line)
         stf_steps_start(&c->steps, line);
     else
         stf_settle_code(stl_call_future(c), STATOR_FUTURE_FAILED,
-                        STATOR_ERROR_CLOSED, "the client is closed",
+                        STATOR_ERROR_CLOSED,
+                        stc_client_note_closed(stl_bucket_client(c->bucket)),
                         STATOR_NOT_SENT);
     return stl_call_future(c);
 }
@@ -109,6 +132,7 @@ static void begin_submit(struct stl_call *c, struct stl_request *r)
 {
     r->core.passes = c->passes;
     c->passes = true;
+    c->has_sent = stf_phase(stl_call_future(c)) == STATOR_PHASE_SENT;
     stf_enter_phase(stl_call_future(c), STATOR_PHASE_SENT);
 }
 
@@ -154,17 +178,38 @@ void stl_request_in(struct stl_request *r, const char *key,
 
 /* ---- the end of it ----------------------------------------------------- */
 
-stator_future_t *stl_call_fail_as(struct stl_call *c, stator_future_t *other)
-{
-    stf_settle_as(stl_call_future(c), other);
-    return NULL;
-}
-
 static void no_memory(struct stl_call *c)
 {
     stf_settle_code(stl_call_future(c), STATOR_FUTURE_FAILED,
                     STATOR_ERROR_MEMORY, "no memory for its result",
                     STATOR_ANSWERED);
+}
+
+struct stf_result *stl_error_of(const stator_future_t *f)
+{
+    struct stf_result *result = stf_result_new();
+
+    if (result != NULL)
+        result->has_error = stator_future_error(f, &result->error);
+    return result;
+}
+
+stator_future_t *stl_call_fail_as(struct stl_call *c, stator_future_t *other)
+{
+    stator_future_t *f = stl_call_future(c);
+    struct stf_result *result;
+
+    if (!c->has_sent || stator_future_outcome(other) != STATOR_NOT_SENT) {
+        stf_settle_as(f, other);
+        return NULL;
+    }
+    result = stl_error_of(other); /* G5 */
+    if (result == NULL)
+        no_memory(c);
+    else if (!stf_settle(f, stator_future_poll(other), result,
+                         STATOR_MAYBE_SENT))
+        stf_result_free(result);
+    return NULL;
 }
 
 stator_future_t *stl_call_fail(struct stl_call *c, uint32_t domain,

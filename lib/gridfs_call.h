@@ -13,7 +13,9 @@
  *     full one, since they can run on a thread that must not wait; a stream's
  *     do from the beginning.
  * G3  Each operation gets what is left of the call's time as its timeoutMS.
- * G4  The call keeps the bucket, and so the client open. */
+ * G4  The call keeps the bucket, and so the client open.
+ * G5  It is NOT_SENT only if no operation of its was: also when the last one
+ *     failed before it was sent, but others were before. */
 #ifndef STL_GRIDFS_CALL_H
 #define STL_GRIDFS_CALL_H
 
@@ -28,6 +30,7 @@ struct stl_call {
     int64_t deadline;
     const void *site;
     bool passes; /* G2 */
+    bool has_sent; /* G5: an operation before the one that is awaited */
     void (*over)(struct stl_call *call); /* or NULL */
 };
 
@@ -88,6 +91,9 @@ void stl_request_in(struct stl_request *r, const char *key,
                     const bson_t *array);
 
 /* ---- the end of it ----------------------------------------------------- */
+
+/* The error of a settled future, without what made it.  NULL: no memory. */
+struct stf_result *stl_error_of(const stator_future_t *f);
 
 /* Each answers NULL, what a step answers then. */
 stator_future_t *stl_call_fail_as(struct stl_call *call,

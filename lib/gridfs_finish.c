@@ -10,7 +10,6 @@
 struct ending {
     struct stl_upload_call upload; /* first */
     enum { DRAIN, FILE_SENT, FILE_GONE, CHUNKS_GONE } step;
-    stator_future_t *sent;   /* of close: the document */
     struct stf_result *result; /* of close, made before it is sent */
     stator_future_t *before; /* of close: to be cancelled with it, or NULL */
 };
@@ -25,7 +24,6 @@ static void ending_release(stator_future_t *f)
     struct ending *e = ending_of(stf_steps_of(f));
 
     stf_result_free(e->result);
-    stator_future_unref(e->sent);
     stator_future_unref(e->before);
     stl_upload_call_destroy(&e->upload);
 }
@@ -74,9 +72,10 @@ static stator_future_t *send_document(struct ending *e)
     stl_call_begin(c, &r, &stc_verb_insert_one, up->bucket->files, NULL,
                    STL_OPERATION);
     stl_request_copy(&r, up->document);
+    e->result->count = 1;
     e->step = FILE_SENT;
-    e->sent = stl_call_submit(c, &r);
-    return stator_future_ref(e->sent);
+    up->filing = stl_call_submit(c, &r);
+    return stf_shield(up->filing); /* U5 */
 }
 
 /* There is a file: unless a cancel was first, when it is not to be. */
@@ -104,11 +103,8 @@ static stator_future_t *close_step(struct stf_steps *s,
     struct stl_call *c = &e->upload.call;
     stator_future_t *f;
 
-    if (e->step == FILE_SENT) {
-        if (!stl_is_done(settled))
-            return stl_call_fail_as(c, settled); /* see close_over */
-        return filed(e);
-    }
+    if (e->step == FILE_SENT)
+        return stl_is_done(settled) ? filed(e) : stl_call_fail_as(c, settled);
     if (up->state == STL_CLOSED)
         return stl_call_done(c, up->document, 1);
     f = stl_upload_settle_down(&e->upload, settled,
@@ -122,22 +118,6 @@ static stator_future_t *close_step(struct stf_steps *s,
     return send_document(e);
 }
 
-static void close_over(struct stl_call *c)
-{
-    struct ending *e = ending_of(&c->steps);
-    upload_t *up = e->upload.stream;
-
-    if (e->sent != NULL && up->state == STL_OPEN) {
-        /* Of one that was cancelled too late it is not to stay either. */
-        up->may_be_filed =
-            stl_is_done(e->sent) ||
-            stator_future_outcome(e->sent) == STATOR_MAYBE_SENT;
-        if (!stl_is_done(e->sent))
-            stl_upload_fail(up, e->sent);
-    }
-    stl_upload_call_over(c);
-}
-
 stator_future_t *stl_upload_close(upload_t *up, stator_future_t *before,
                                   const void *site)
 {
@@ -148,7 +128,7 @@ stator_future_t *stl_upload_close(upload_t *up, stator_future_t *before,
 
     if (u == NULL)
         return refusal;
-    u->call.over = close_over;
+    u->call.over = stl_upload_call_over;
     ending_of(&u->call.steps)->before = stator_future_ref(before);
     atomic_store(&up->is_closing, true);
     return stl_call_start(&u->call, &up->line);
@@ -156,15 +136,12 @@ stator_future_t *stl_upload_close(upload_t *up, stator_future_t *before,
 
 /* ---- abort ------------------------------------------------------------- */
 
-/* Of a given _id: chunk 0 of another's file may have been in the way.  Then
- * all that was sent is known by name, and nothing else is to go. */
+/* Of a given _id: chunk 0 of another's file may be in the way, and whether it
+ * was is not always known.  But then no more went out than is known by name;
+ * nothing else is to go. */
 static bool may_be_anothers(const upload_t *up)
 {
-    enum { DUPLICATE_KEY = 11000 };
-
-    return !up->is_own_id && up->n_sent <= STL_FLIGHT_MAX &&
-           up->failure != NULL &&
-           stl_server_code(up->failure) == DUPLICATE_KEY;
+    return !up->is_own_id && up->n_sent <= STL_FLIGHT_MAX;
 }
 
 static stator_future_t *delete_chunks(struct ending *e)
@@ -189,6 +166,13 @@ static stator_future_t *delete_chunks(struct ending *e)
     stl_request_copy(&r, &selector);
     bson_destroy(&selector);
     return stl_call_submit(&e->upload.call, &r);
+}
+
+static bool may_be_filed(const upload_t *up)
+{
+    return up->filing != NULL &&
+           (stl_is_done(up->filing) ||
+            stator_future_outcome(up->filing) == STATOR_MAYBE_SENT);
 }
 
 /* The one that close may have written, and no other. */
@@ -235,7 +219,7 @@ static stator_future_t *abort_step(struct stf_steps *s,
         f = stl_upload_drain(up, settled);
         if (f != NULL)
             return f;
-        if (up->may_be_filed)
+        if (may_be_filed(up))
             return delete_document(e);
         return up->n_sent > 0 ? delete_chunks(e) : aborted(e);
     case FILE_GONE:
@@ -252,8 +236,11 @@ static stator_future_t *start_abort(upload_t *up, const void *site)
         &ending_kind, "gridfs_upload_stream.abort", sizeof(struct ending),
         abort_step, up, site, &refusal);
 
-    if (u == NULL)
+    if (u == NULL) {
+        if (up != NULL && up->bucket != NULL)
+            atomic_store(&up->is_aborting, false);
         return refusal;
+    }
     u->call.over = stl_upload_call_over;
     return stl_call_start(&u->call, &up->line);
 }
@@ -263,7 +250,7 @@ stator_gridfs_upload_stream_abort(stator_gridfs_upload_stream_t *up)
 {
     if (up != NULL && up->bucket != NULL &&
         !stc_client_is_inherited(stl_bucket_client(up->bucket)) &&
-        !atomic_load(&up->is_over))
+        !atomic_load(&up->is_over) && !atomic_exchange(&up->is_aborting, true))
         stf_line_cancel(&up->line);
     return start_abort(up, __builtin_return_address(0));
 }
@@ -282,9 +269,9 @@ void stator_gridfs_upload_stream_unref(stator_gridfs_upload_stream_t *up)
         return;
     if (up->bucket != NULL &&
         !stc_client_is_inherited(stl_bucket_client(up->bucket))) {
-        if (!atomic_load(&up->is_closing))
+        if (!atomic_load(&up->is_closing) && !atomic_load(&up->is_aborting))
             stf_line_cancel(&up->line);
-        delete_left(up, __builtin_return_address(0)); /* behind a close */
+        delete_left(up, __builtin_return_address(0)); /* behind these */
     }
     stl_upload_unhold(up);
 }

@@ -178,6 +178,7 @@ static void move_what_can_be(struct stl_piece *p,
 {
     bool regular = is_regular(p->descriptor->fd), stopped = false;
     int wait_ms = WAIT_MS, n_interrupts = 0;
+    size_t before = p->done;
 
     while (!stopped && p->done < p->size &&
            !stator_promise_cancelled(promise)) {
@@ -190,6 +191,7 @@ static void move_what_can_be(struct stl_piece *p,
         else
             stopped = ready == 0 || stops(p, n, &n_interrupts);
     }
+    p->waited = p->done == before;
 }
 
 static void move(mongoc_client_t *client, stator_promise_t *promise, void *arg)
@@ -222,6 +224,8 @@ stator_future_t *stl_piece_move(struct stl_piece *p, struct stl_call *c)
     r.core.fn = move;
     r.core.arg = p;
     r.core.free_arg = unref_piece;
+    if (p->waited) /* P4 */
+        r.core.priority = STC_LOW;
     atomic_fetch_add(&p->refs, 1); /* P1 */
     return stl_call_submit(c, &r);
 }

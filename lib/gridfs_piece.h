@@ -12,7 +12,9 @@
  *     does not look at it again.
  * P3  The descriptor is a duplicate, so the user may close the one that was
  *     given at any time.  It is closed when the call is over and no worker is at
- *     it: `users` counts these; `refs` counts who may look at that. */
+ *     it: `users` counts these; `refs` counts who may look at that.
+ * P4  One that has waited in vain comes behind all that others ask: of many
+ *     that do not give, an operation meets one at most. */
 #ifndef STL_GRIDFS_PIECE_H
 #define STL_GRIDFS_PIECE_H
 
@@ -37,6 +39,7 @@ struct stl_piece {
     size_t size, done;
     int error;   /* errno */
     bool is_end; /* out: there is no more */
+    bool waited; /* and nothing came of it */
 };
 
 /* A duplicate of `fd`.  NULL, and `*refusal`: it can not be had. */

@@ -105,6 +105,7 @@ void stl_upload_unhold(upload_t *up)
             stator_future_unref(
                 up->flight[up->oldest++ % STL_FLIGHT_MAX].future);
         stator_future_unref(up->failure);
+        stator_future_unref(up->filing);
         stf_line_destroy(&up->line);
         bson_value_destroy(&up->id);
         bson_free(up->filename);
@@ -200,13 +201,12 @@ static stator_future_t *failure_like(stator_future_t *f)
     if (f->alias != NULL)
         return stator_future_ref(f->alias);
     why = stf_future_new_plain("gridfs_upload_stream");
-    result = stf_result_new();
+    result = stl_error_of(f);
     if (why == NULL || result == NULL) {
         stf_result_free(result);
         stator_future_unref(why);
         return stf_future_no_memory();
     }
-    result->has_error = stator_future_error(f, &result->error);
     stf_settle(why, STATOR_FUTURE_FAILED, result, stator_future_outcome(f));
     return why;
 }
@@ -251,15 +251,20 @@ static void take_in(upload_t *up)
 
 static stator_future_t *oldest_of(const upload_t *up)
 {
-    return stator_future_ref(
-        up->flight[up->oldest % STL_FLIGHT_MAX].future);
+    return stf_shield(up->flight[up->oldest % STL_FLIGHT_MAX].future);
 }
 
+/* The document goes when no chunk is on its way any more. */
 stator_future_t *stl_upload_drain(upload_t *up, stator_future_t *settled)
 {
-    if (settled != NULL)
+    if (settled != NULL && up->n_flight > 0)
         take_in(up);
-    return up->n_flight > 0 ? oldest_of(up) : NULL;
+    if (up->n_flight > 0)
+        return oldest_of(up);
+    return up->filing != NULL && stator_future_poll(up->filing) ==
+                                     STATOR_FUTURE_PENDING
+               ? stf_shield(up->filing)
+               : NULL;
 }
 
 static stator_future_t *next_of_index(struct stl_upload_call *u,
@@ -332,7 +337,7 @@ stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
     return f;
 }
 
-/* {_id, n, files_id, data}, made where core takes it. */
+/* {_id, n, files_id, data} */
 void stl_upload_send(struct stl_upload_call *u)
 {
     upload_t *up = u->stream;

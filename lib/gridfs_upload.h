@@ -18,7 +18,10 @@
  * U3  The deadlines of chunks do not decrease, as those of the calls that send
  *     them do not: who waits for the oldest waits no longer than its own.
  * U4  `holds`: one for the handles together, one for each call.
- * U5  Bytes that were refused before they came into the line would be missing:
+ * U5  What was sent is never cut by a cancel, only left behind: cut, it could
+ *     arrive after what an abort sends to take it away.  So an abort awaits
+ *     all of it first.
+ * U6  Bytes that were refused before they came into the line would be missing:
  *     the next request finds that, so that no close makes a file without them. */
 #ifndef STL_GRIDFS_UPLOAD_H
 #define STL_GRIDFS_UPLOAD_H
@@ -43,8 +46,9 @@ struct stator_gridfs_upload_stream {
     int32_t chunk_size;
     bool is_own_id; /* an ObjectId that was made here */
     atomic_bool is_closing;     /* close was asked for */
+    atomic_bool is_aborting;    /* abort was, so all before it is cancelled */
     atomic_bool is_over;        /* closed or aborted */
-    atomic_int refused;         /* U5: a stator_error_code_t, or 0 */
+    atomic_int refused;         /* U6: a stator_error_code_t, or 0 */
     atomic_llong n_confirmed;
     struct stf_line line;
     enum stl_upload_state state;
@@ -62,7 +66,7 @@ struct stator_gridfs_upload_stream {
     } flight[STL_FLIGHT_MAX];
     unsigned oldest, n_flight;
     int64_t upload_date;
-    bool may_be_filed; /* its document was sent, and no answer came */
+    stator_future_t *filing; /* its document was sent; or NULL */
     bson_t *document;  /* with CLOSED */
 };
 
@@ -91,7 +95,7 @@ void stl_upload_call_destroy(struct stl_upload_call *u);
 /* For `over` of what may not be left undone. */
 void stl_upload_call_over(struct stl_call *call);
 
-/* Bytes for the stream were refused: U5.  Answers `refusal`. */
+/* Bytes for the stream were refused: U6.  Answers `refusal`. */
 stator_future_t *stl_upload_refused(upload_t *upload,
                                     stator_future_t *refusal);
 

@@ -13,7 +13,7 @@
  * calls, so none need be waited for before the next is made.  What a stream
  * sends passes a full queue: it is at most four chunks at a time.  `opts` of a
  * stream hold for each of its requests; beside those named below: timeoutMS (of
- * each request as a whole), priority, leaseId, sessionId.
+ * each request as a whole), priority, leaseId, sessionId, context (event.h).
  *
  * A bucket asks no more than other programs that keep to the format do, and
  * reads and writes the same files.  It makes the two indexes before the first
@@ -40,7 +40,8 @@ typedef struct stator_gridfs_download_stream stator_gridfs_download_stream_t;
 /* ---- the bucket ------------------------------------------------------ */
 
 /* A handle of a bucket.  No I/O.  `opts`: bucketName ("fs"), chunkSizeBytes
- * (261120), readConcern, writeConcern, readPreference (those of `database`).
+ * (261120), readConcern, writeConcern, readPreference, context (those of
+ * `database`).
  *
  * Thread: any.
  * Owns: a new reference; copies `opts` (NULL: none); keeps the client open.
@@ -84,7 +85,7 @@ stator_gridfs_bucket_find_one(stator_gridfs_bucket_t *bucket,
                               const bson_t *filter, const bson_t *opts);
 
 /* Delete a file and its chunks.  `opts`: timeoutMS, priority, leaseId,
- * sessionId.
+ * sessionId, context.
  *
  * Thread: any.
  * Owns: a new reference, never NULL; copies its arguments.
@@ -232,8 +233,8 @@ stator_gridfs_upload_stream_write(stator_gridfs_upload_stream_t *upload,
 /* Append all that `fd` gives until its end; the count is its bytes.  A worker
  * reads, up to a chunk at a time and only what is there, so at most 5 ms are
  * spent in a wait for a descriptor that does not give (a regular file gives
- * always, however slow its disk is).  One that never gives has to be cancelled,
- * or bounded by timeoutMS.
+ * always, however slow its disk is); it then comes behind what others ask.  One
+ * that never gives has to be cancelled, or bounded by timeoutMS.
  *
  * Thread: any.
  * Owns: a new reference, never NULL; duplicates `fd`, so yours may be closed.
@@ -256,7 +257,8 @@ stator_gridfs_upload_stream_from_fd(stator_gridfs_upload_stream_t *upload,
 STATOR_API stator_future_t *
 stator_gridfs_upload_stream_close(stator_gridfs_upload_stream_t *upload);
 
-/* Cancel what waits on the stream, and delete the chunks that were sent.
+/* Cancel what waits on the stream, and delete the chunks that were sent, once
+ * they have arrived: no cancel keeps back what is on its way.
  *
  * Thread: any.  Owns: a new reference, never NULL.
  * Errors: through the future: CLOSED when it was closed; after a failure it
@@ -350,7 +352,8 @@ stator_gridfs_download_stream_read(stator_gridfs_download_stream_t *download,
  * worker writes, as much as there is room for, and waits 5 ms at most for a
  * descriptor that takes nothing; one that never does has to be cancelled, or
  * bounded by timeoutMS.  What `fd` took before a failure has been read: see
- * tell.
+ * tell; but for what a worker is at when it is cancelled, or its time is up:
+ * that, at most a chunk, may go there and is not counted.
  *
  * Thread: any.
  * Owns: a new reference, never NULL; duplicates `fd`, so yours may be closed.

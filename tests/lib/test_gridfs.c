@@ -380,6 +380,33 @@ START_TEST(an_id_that_is_taken)
 }
 END_TEST
 
+/* The same when the upload is given up before the answer is there. */
+START_TEST(an_id_that_is_taken_and_an_abort)
+{
+    NEED_SERVER();
+    for (int i = 0; i < 20; i++) {
+        stator_gridfs_upload_stream_t *up;
+        stator_future_t *f;
+
+        if (i == 0) {
+            up = lend_upload(stator_gridfs_bucket_open_upload_stream_with_id(
+                bucket, id_of("1"), "first", J("{'chunkSizeBytes': 4}")));
+            done(stator_gridfs_upload_stream_write(up, "0123456789", 10));
+            done(stator_gridfs_upload_stream_close(up));
+        }
+        up = stator_gridfs_bucket_open_upload_stream_with_id(
+            bucket, id_of("1"), "second", J("{'chunkSizeBytes': 4}"));
+        f = stator_gridfs_upload_stream_write(up, bytes_of_file(99), 99);
+        if (i % 2 == 0)
+            stator_future_cancel(f);
+        done(stator_gridfs_upload_stream_abort(up));
+        stator_future_unref(f);
+        stator_gridfs_upload_stream_unref(up);
+        ck_assert_int_eq(count_in(stage, "fs.chunks"), 3);
+    }
+}
+END_TEST
+
 /* ---- descriptors ------------------------------------------------------- */
 
 static int temporary(void)
@@ -587,6 +614,7 @@ SUITE(gridfs)
     tcase_add_test(tc, one_chunk_too_many);
     tcase_add_test(tc, an_abort_leaves_nothing);
     tcase_add_test(tc, an_id_that_is_taken);
+    tcase_add_test(tc, an_id_that_is_taken_and_an_abort);
     tcase_add_test(tc, from_a_file_and_to_one);
     tcase_add_test(tc, through_a_pipe);
     tcase_add_test(tc, a_pipe_that_never_gives);

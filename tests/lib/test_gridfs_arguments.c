@@ -23,6 +23,7 @@ static const struct row {
     {"{'bucketname': 'x'}", "bucketname is unknown"},
     {"{'bucketName': ''}", "bucketName must be a string of 1 to"},
     {"{'bucketName': 1}", "bucketName must be a string of 1 to"},
+    {"{'bucketName': 'f\\u0000s'}", "none of them 0"},
     {"{'chunkSizeBytes': 0}", "chunkSizeBytes must be an integer from 1 to"},
     {"{'chunkSizeBytes': -1}", "chunkSizeBytes must be an integer from 1 to"},
     {"{'chunkSizeBytes': 1.5}", "chunkSizeBytes must be an integer from 1 to"},
@@ -150,6 +151,8 @@ START_TEST(names_and_ids)
                         bucket, NULL, NULL), "the filename is NULL");
     faulty(stator_gridfs_bucket_delete_by_id(bucket, NULL, NULL),
            "the id is NULL");
+    faulty(stator_gridfs_bucket_delete_by_id(bucket, id_of("{'$gt': 0}"),
+                                             NULL), "the id is a query");
     faulty(stator_gridfs_bucket_delete_by_name(bucket, NULL, NULL),
            "the filename is NULL");
     faulty(stator_gridfs_bucket_rename(bucket, NULL, "a", NULL),
@@ -162,6 +165,34 @@ START_TEST(names_and_ids)
                                                    NULL), "bytes is NULL");
     faulty_cursor(stator_gridfs_bucket_find(bucket, lib_corrupt(), NULL),
                   "filter");
+}
+END_TEST
+
+/* Of a call, of a stream, of the bucket. */
+START_TEST(a_context_goes_along)
+{
+    bson_t opts = BSON_INITIALIZER;
+    stator_gridfs_upload_stream_t *up;
+    stator_gridfs_bucket_t *with;
+    stator_future_t *f;
+    int a;
+
+    ck_assert(stator_context_append(&a, &opts, NULL));
+    f = stator_gridfs_bucket_drop(bucket, &opts);
+    ck_assert_ptr_eq(stator_future_context(f), &a);
+    stator_future_unref(f);
+    up = lend_upload(
+        stator_gridfs_bucket_open_upload_stream(bucket, "x", &opts));
+    f = stator_gridfs_upload_stream_write(up, "x", 1);
+    ck_assert_ptr_eq(stator_future_context(f), &a);
+    stator_future_unref(f);
+    with = stator_gridfs_bucket_new(stage->database, &opts, NULL);
+    ck_assert_ptr_nonnull(with);
+    f = stator_gridfs_bucket_drop(with, NULL);
+    ck_assert_ptr_eq(stator_future_context(f), &a);
+    stator_future_unref(f);
+    stator_gridfs_bucket_unref(with);
+    bson_destroy(&opts);
 }
 END_TEST
 
@@ -211,6 +242,7 @@ SUITE(gridfs_arguments)
     tcase_add_test(tc, options_of_a_bucket);
     tcase_add_test(tc, options_of_streams);
     tcase_add_test(tc, names_and_ids);
+    tcase_add_test(tc, a_context_goes_along);
     tcase_add_test(tc, handles_that_are_null);
     tcase_add_test(tc, no_server);
 }

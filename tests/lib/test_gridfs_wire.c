@@ -351,6 +351,38 @@ START_TEST(a_cancelled_whole_file)
 }
 END_TEST
 
+/* The document has gone, so it does not matter that the rest was not sent. */
+START_TEST(what_was_done_is_told)
+{
+    stator_collection_t *other;
+    wire_gate_t *first, *busy;
+    stator_future_t *f, *find;
+    bson_error_t error;
+
+    tear_down();
+    set_up_with("{'workers': 1}");
+    with_file();
+    first = hold("delete", "fs.files");
+    busy = hold("find", "other");
+    f = stator_gridfs_bucket_delete_by_id(bucket, id_of("1"),
+                                          J("{'timeoutMS': 1000}"));
+    ck_assert(wire_gate_wait_held(first, 1, WIRE_WAIT));
+    other = stator_database_get_collection(stage->database, "other");
+    find = stator_collection_find_one(other, J("{}"), NULL);
+    wire_gate_open(first);
+    ck_assert(wire_gate_wait_held(busy, 1, WIRE_WAIT));
+    ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
+    ck_assert(stator_future_error(f, &error));
+    ck_assert_uint_eq(error.code, STATOR_ERROR_EXPIRED);
+    ck_assert_int_eq(stator_future_outcome(f), STATOR_MAYBE_SENT);
+    ck_assert_int_eq(wire_count(server, "delete"), 1);
+    stator_future_unref(f);
+    wire_gate_open(busy);
+    done(find);
+    stator_collection_unref(other);
+}
+END_TEST
+
 /* ---- left, closed ------------------------------------------------------ */
 
 START_TEST(a_stream_that_is_left_is_aborted)
@@ -406,6 +438,80 @@ START_TEST(an_abort_cancels_what_waits)
 }
 END_TEST
 
+/* Cut, it could arrive when the chunks have been deleted. */
+START_TEST(an_abort_awaits_what_was_sent)
+{
+    static const char *const of[] = {"fs.chunks", "fs.files"};
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *close, *abort;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("insert", of[_i]);
+    up = open_up(NULL);
+    done(stator_gridfs_upload_stream_write(up, "1234", 4));
+    close = stator_gridfs_upload_stream_close(up);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    ck_assert(stator_future_cancel(close));
+    ck_assert_int_eq(stator_future_outcome(close), _i == 0 ? STATOR_NOT_SENT
+                                                           : STATOR_MAYBE_SENT);
+    abort = stator_gridfs_upload_stream_abort(up);
+    for (int i = 0; i < 10; i++) /* these come behind it */
+        done(stator_client_ping(stage->client, NULL));
+    ck_assert_int_eq(wire_count(server, "delete"), 0);
+    ck_pending(abort);
+    wire_gate_open(gate);
+    done(abort);
+    ck_assert_int_eq(wire_count(server, "delete"), _i + 1);
+    stator_future_unref(close);
+}
+END_TEST
+
+/* The handle may go as soon as it was asked for; a second one is a view. */
+START_TEST(an_abort_is_not_cancelled_by_the_next)
+{
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *first, *second;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("delete", "fs.chunks");
+    up = stator_gridfs_bucket_open_upload_stream(bucket, "file", NULL);
+    done(stator_gridfs_upload_stream_write(up, "1234", 4));
+    first = stator_gridfs_upload_stream_abort(up);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    second = stator_gridfs_upload_stream_abort(up);
+    stator_gridfs_upload_stream_unref(up);
+    wire_gate_open(gate);
+    done(first);
+    done(second);
+    ck_assert_int_eq(wire_count(server, "delete"), 1);
+}
+END_TEST
+
+START_TEST(a_long_line_is_cancelled)
+{
+    enum { N = 300 };
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *f[N], *abort;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("insert", "fs.chunks");
+    up = open_up(NULL);
+    for (int i = 0; i < N; i++)
+        f[i] = stator_gridfs_upload_stream_write(up, "12345678901234567", 17);
+    ck_assert(wire_gate_wait_held(gate, 4, WIRE_WAIT));
+    abort = stator_gridfs_upload_stream_abort(up);
+    for (int i = 0; i < N; i++) {
+        ck_cancelled(f[i]);
+        stator_future_unref(f[i]);
+    }
+    wire_gate_open(gate);
+    done(abort);
+}
+END_TEST
+
 START_TEST(a_closed_stream_cancels_what_waits)
 {
     stator_gridfs_download_stream_t *down;
@@ -421,6 +527,64 @@ START_TEST(a_closed_stream_cancels_what_waits)
     ck_cancelled(f);
     stator_future_unref(f);
     wire_gate_open(gate);
+}
+END_TEST
+
+static int64_t n_done(void)
+{
+    bson_t stats;
+    bson_iter_t i;
+    int64_t n;
+
+    stator_client_stats(stage->client, &stats);
+    ck_assert(bson_iter_init_find(&i, &stats, "done"));
+    n = bson_iter_as_int64(&i);
+    bson_destroy(&stats);
+    return n;
+}
+
+static void note_done(mongoc_client_t *client, stator_promise_t *promise,
+                      void *arg)
+{
+    (void)client;
+    *(int64_t *)arg = n_done();
+    stator_promise_resolve(promise, NULL, NULL);
+}
+
+/* However many do not give, they are behind. */
+START_TEST(descriptors_that_wait_let_others_by)
+{
+    enum { N = 10 };
+    stator_collection_t *other;
+    stator_future_t *f[N], *find, *run;
+    int64_t before, then = 0;
+    wire_gate_t *gate;
+    int fds[2];
+
+    tear_down();
+    set_up_with("{'workers': 1}");
+    ck_assert_int_eq(pipe(fds), 0);
+    for (int i = 0; i < N; i++)
+        f[i] = stator_gridfs_bucket_upload_from_fd(bucket, "pipe", fds[0],
+                                                   NULL);
+    done(stator_client_ping(stage->client, NULL)); /* all have looked once */
+    gate = hold("find", "other");
+    other = stator_database_get_collection(stage->database, "other");
+    find = stator_collection_find_one(other, J("{}"), NULL);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    before = n_done();
+    run = stator_client_run(stage->client, note_done, &then, NULL);
+    wire_gate_open(gate);
+    done(run);
+    done(find);
+    ck_assert_int_eq(then, before + 1); /* find */
+    for (int i = 0; i < N; i++) {
+        ck_assert(stator_future_cancel(f[i]));
+        stator_future_unref(f[i]);
+    }
+    stator_collection_unref(other);
+    close(fds[0]);
+    close(fds[1]);
 }
 END_TEST
 
@@ -448,6 +612,23 @@ START_TEST(a_drain_serves_what_was_accepted)
     ck_bytes(done(down), 0, 40);
     done(closed);
     ck_assert_int_eq(wire_count(server, "insert"), 26);
+}
+END_TEST
+
+/* What is at the server when it begins. */
+START_TEST(a_drain_serves_a_batch)
+{
+    stator_future_t *down, *closed;
+    wire_gate_t *gate;
+
+    with_file();
+    gate = hold("find", "fs.chunks");
+    down = stator_gridfs_bucket_download_to_buffer(bucket, id_of("1"), NULL);
+    ck_assert(wire_gate_wait_held(gate, 1, WIRE_WAIT));
+    closed = stator_client_close(stage->client, NULL);
+    wire_gate_open(gate);
+    ck_bytes(done(down), 0, 40);
+    done(closed);
 }
 END_TEST
 
@@ -540,10 +721,16 @@ SUITE(gridfs_wire)
     tcase_add_test(tc, a_cancelled_read_moves_nothing);
     tcase_add_test(tc, the_time_of_a_call_is_that_of_all_of_it);
     tcase_add_test(tc, a_cancelled_whole_file);
+    tcase_add_test(tc, what_was_done_is_told);
     tcase_add_test(tc, a_stream_that_is_left_is_aborted);
     tcase_add_test(tc, an_abort_cancels_what_waits);
+    tcase_add_loop_test(tc, an_abort_awaits_what_was_sent, 0, 2);
+    tcase_add_test(tc, an_abort_is_not_cancelled_by_the_next);
+    tcase_add_test(tc, a_long_line_is_cancelled);
     tcase_add_test(tc, a_closed_stream_cancels_what_waits);
+    tcase_add_test(tc, descriptors_that_wait_let_others_by);
     tcase_add_test(tc, a_drain_serves_what_was_accepted);
+    tcase_add_test(tc, a_drain_serves_a_batch);
     tcase_add_loop_test(tc, a_close_in_the_middle, 0, 3);
     tcase_add_test(tc, a_full_queue_stops_no_stream);
 }
