@@ -195,6 +195,7 @@ bool stc_cursor_request_again(const struct stc_cursor *c,
         .timeout_mode = c->timeout_mode,
         .prefetch = c->prefetch,
         .max_bytes = c->max_bytes,
+        .context = c->context,
         .lease_id = c->lease != NULL && c->session == NULL
                         ? stc_lease_id(c->lease)
                         : 0,

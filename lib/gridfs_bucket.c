@@ -54,7 +54,7 @@ static bool revision_parse(const bson_iter_t *i, struct stl_bucket_opts *out,
 static bool is_of_operations(const char *key)
 {
     return strcmp(key, "priority") == 0 || strcmp(key, "leaseId") == 0 ||
-           strcmp(key, "sessionId") == 0;
+           strcmp(key, "sessionId") == 0 || strcmp(key, "context") == 0;
 }
 
 static bool key_parse(const bson_iter_t *i, enum stl_bucket_use use,
@@ -74,8 +74,8 @@ static bool key_parse(const bson_iter_t *i, enum stl_bucket_use use,
         return metadata_parse(i, out, problem);
     if (use == STL_BY_NAME && strcmp(key, "revision") == 0)
         return revision_parse(i, out, problem);
-    return FAULT("%s is unknown; it takes %stimeoutMS, priority, leaseId and "
-                 "sessionId", key,
+    return FAULT("%s is unknown; it takes %stimeoutMS, priority, leaseId, "
+                 "sessionId and context", key,
                  use == STL_OF_UPLOAD ? "chunkSizeBytes, metadata, "
                  : use == STL_BY_NAME ? "revision, "
                                       : "");

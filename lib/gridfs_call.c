@@ -27,12 +27,15 @@ struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
 {
     struct stf_steps *s = stf_steps_new(kind, subject, size, step, over);
     struct stl_call *c;
+    bson_iter_t i;
 
     if (s == NULL)
         return NULL;
     c = stl_call_of_steps(s);
     c->bucket = stator_gridfs_bucket_ref(bucket);
     c->opts = bson_copy(opts);
+    if (bson_iter_init_find(&i, opts, "context"))
+        s->future.context = (void *)(intptr_t)bson_iter_int64(&i);
     c->deadline = timeout_ms > 0 ? stf_deadline_after_ms(timeout_ms)
                                  : STF_NO_DEADLINE;
     c->site = site;

@@ -13,7 +13,7 @@
  * calls, so none need be waited for before the next is made.  What a stream
  * sends passes a full queue: it is at most four chunks at a time.  `opts` of a
  * stream hold for each of its requests; beside those named below: timeoutMS (of
- * each request as a whole), priority, leaseId, sessionId.
+ * each request as a whole), priority, leaseId, sessionId, context.
  *
  * A bucket asks no more than other programs that keep to the format do, and
  * reads and writes the same files.  It makes the two indexes before the first
@@ -84,7 +84,7 @@ stator_gridfs_bucket_find_one(stator_gridfs_bucket_t *bucket,
                               const bson_t *filter, const bson_t *opts);
 
 /* Delete a file and its chunks.  `opts`: timeoutMS, priority, leaseId,
- * sessionId.
+ * sessionId, context.
  *
  * Thread: any.
  * Owns: a new reference, never NULL; copies its arguments.
