@@ -97,6 +97,24 @@ void stc_event_unref(struct stator_event *event)
         free(event);
 }
 
+struct stc_entry *stc_entry_new(struct stator_event *event)
+{
+    struct stc_entry *entry = malloc(sizeof *entry);
+
+    if (entry == NULL)
+        return NULL;
+    entry->event = event;
+    entry->lost = 0;
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+    return entry;
+}
+
+void stc_entry_free(struct stc_entry *entry)
+{
+    stc_event_unref(entry->event);
+    free(entry);
+}
+
 static void deliver(struct stc_events *e, stator_event_type_t type,
                     struct stator_event *event)
 {

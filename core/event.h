@@ -45,6 +45,15 @@ void stc_events_release(struct stc_events *e); /* NULL is fine */
  * already. */
 bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool);
 
+/* Its place in the queue of one who listens: a reference. */
+struct stc_entry {
+    struct cds_list_head node;
+    struct stator_event *event;
+    int64_t lost; /* events that should stand before it */
+};
+
+struct stc_entry *stc_entry_new(struct stator_event *event); /* or NULL */
+void stc_entry_free(struct stc_entry *entry);
 void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
 #endif /* STC_EVENT_H */
