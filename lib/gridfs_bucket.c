@@ -143,7 +143,7 @@ struct bucket_options {
     bson_t of_handle; /* to be destroyed */
 };
 
-/* All but readConcern, writeConcern, readPreference. */
+/* All but what every handle takes. */
 static bool own_options(const bson_t *opts, struct bucket_options *out,
                         char *problem)
 {
@@ -166,12 +166,13 @@ static bool own_options(const bson_t *opts, struct bucket_options *out,
                 return false;
         } else if (strcmp(key, "readConcern") == 0 ||
                    strcmp(key, "writeConcern") == 0 ||
-                   strcmp(key, "readPreference") == 0) {
+                   strcmp(key, "readPreference") == 0 ||
+                   strcmp(key, "context") == 0) {
             bson_append_iter(&out->of_handle, NULL, -1, &i);
         } else {
             return FAULT("%s is unknown; a bucket takes bucketName, "
-                         "chunkSizeBytes, readConcern, writeConcern and "
-                         "readPreference", key);
+                         "chunkSizeBytes, readConcern, writeConcern, "
+                         "readPreference and context", key);
         }
     }
     return true;

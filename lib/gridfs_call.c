@@ -19,6 +19,20 @@ static void over(struct stf_steps *s)
     stc_client_end_call(stl_bucket_client(c->bucket));
 }
 
+/* Of its opts, or of what the bucket began with, as for each operation. */
+static void *context_of(const stator_gridfs_bucket_t *bucket,
+                        const bson_t *opts)
+{
+    bson_t options;
+    bson_iter_t i;
+
+    stc_target_options(bucket->files->target, &options);
+    if (bson_iter_init_find(&i, opts, "context") ||
+        bson_iter_init_find(&i, &options, "context"))
+        return (void *)(intptr_t)bson_iter_int64(&i);
+    return NULL;
+}
+
 struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
                               size_t size, stf_step_fn *step,
                               stator_gridfs_bucket_t *bucket,
@@ -27,15 +41,13 @@ struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
 {
     struct stf_steps *s = stf_steps_new(kind, subject, size, step, over);
     struct stl_call *c;
-    bson_iter_t i;
 
     if (s == NULL)
         return NULL;
     c = stl_call_of_steps(s);
     c->bucket = stator_gridfs_bucket_ref(bucket);
     c->opts = bson_copy(opts);
-    if (bson_iter_init_find(&i, opts, "context"))
-        s->future.context = (void *)(intptr_t)bson_iter_int64(&i);
+    s->future.context = context_of(bucket, opts);
     c->deadline = timeout_ms > 0 ? stf_deadline_after_ms(timeout_ms)
                                  : STF_NO_DEADLINE;
     c->site = site;

@@ -40,7 +40,8 @@ typedef struct stator_gridfs_download_stream stator_gridfs_download_stream_t;
 /* ---- the bucket ------------------------------------------------------ */
 
 /* A handle of a bucket.  No I/O.  `opts`: bucketName ("fs"), chunkSizeBytes
- * (261120), readConcern, writeConcern, readPreference (those of `database`).
+ * (261120), readConcern, writeConcern, readPreference, context (those of
+ * `database`).
  *
  * Thread: any.
  * Owns: a new reference; copies `opts` (NULL: none); keeps the client open.

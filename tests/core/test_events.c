@@ -843,8 +843,14 @@ START_TEST(a_files_context_goes_with_all_that_moves_it)
     done(f);
     done(stator_gridfs_upload_stream_close(up));
     stator_gridfs_upload_stream_unref(up);
+    stator_gridfs_bucket_unref(bucket);
+    bucket = stator_gridfs_bucket_new(db, with_context(4, ""), NULL);
+    ck_assert_ptr_nonnull(bucket);
+    f = stator_gridfs_bucket_upload_from_buffer(bucket, "z", "01", 2, NULL);
+    ck_assert_ptr_eq(stator_future_context(f), &marks[4]);
+    done(f);
     ears_listen(e);
-    ck_assert_int_ge(ears_count(e, "commandSucceeded", "insert"), 8);
+    ck_assert_int_ge(ears_count(e, "commandSucceeded", "insert"), 10);
     ck_all_bear(e, &marks[4]);
     stator_gridfs_bucket_unref(bucket);
     stator_database_unref(db);
