@@ -259,6 +259,7 @@ START_TEST(what_is_wrong_is_named)
         {"{'limit': 0}", "limit must be an integer from 1 to 1000000"},
         {"{'limit': 1.5}", "limit must be"},
         {"{'maxBytes': -1}", "maxBytes must be"},
+        {"{'limit': 1, 'limit': 2}", "limit is given twice"},
     };
     scene_t *s = scene_new(NULL);
     stator_dispatcher_t *d = stator_dispatcher_new(NULL);
