@@ -366,13 +366,6 @@ static void on_topology_opening(const mongoc_apm_topology_opening_t *event)
     tell_of(e, STATOR_EVENT_TOPOLOGY_OPENING, NULL, &id);
 }
 
-static void events_free(struct stc_events *e)
-{
-    stc_listeners_destroy(&e->listeners);
-    pthread_mutex_destroy(&e->lock);
-    free(e);
-}
-
 static void on_topology_closed(const mongoc_apm_topology_closed_t *event)
 {
     struct stc_events *e = mongoc_apm_topology_closed_get_context(event);
@@ -380,8 +373,7 @@ static void on_topology_closed(const mongoc_apm_topology_closed_t *event)
 
     mongoc_apm_topology_closed_get_topology_id(event, &id);
     tell_of(e, STATOR_EVENT_TOPOLOGY_CLOSED, NULL, &id);
-    if (atomic_load(&e->is_left)) /* M3 */
-        events_free(e);
+    stc_events_release(e);
 }
 
 /* ---- heartbeats --------------------------------------------------- */
@@ -493,9 +485,11 @@ bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool)
         mongoc_apm_set_command_succeeded_cb(callbacks, on_succeeded);
         mongoc_apm_set_command_failed_cb(callbacks, on_failed);
     }
+    atomic_fetch_add(&e->holders, 1);
     ok = mongoc_client_pool_set_apm_callbacks(pool, callbacks, e);
     mongoc_apm_callbacks_destroy(callbacks);
-    atomic_store(&e->is_held, ok);
+    if (!ok)
+        stc_events_release(e);
     return ok;
 }
 
@@ -508,22 +502,17 @@ struct stc_events *stc_events_new(enum stc_telling telling)
     stc_listeners_init(&e->listeners);
     pthread_mutex_init(&e->lock, NULL);
     e->wants_commands = telling == STC_TELLS_COMMANDS;
+    atomic_init(&e->holders, 1);
     return e;
 }
 
-void stc_events_pool_gone(struct stc_events *e)
+void stc_events_release(struct stc_events *e)
 {
-    atomic_store(&e->is_held, false);
-}
-
-void stc_events_leave(struct stc_events *e)
-{
-    if (e == NULL)
+    if (e == NULL || atomic_fetch_sub(&e->holders, 1) != 1)
         return;
-    if (atomic_load(&e->is_held))
-        atomic_store(&e->is_left, true);
-    else
-        events_free(e);
+    stc_listeners_destroy(&e->listeners);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
 }
 
 /* ---- asked for ---------------------------------------------------- */

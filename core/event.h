@@ -13,10 +13,10 @@
  * M2  The context of a command's event is the operation's which this thread
  *     serves (stf_thread): the driver sends a command on the thread that asks
  *     for it.
- * M3  The callbacks live as long as the pool, this as long as the client, which
- *     is longer; but for a pool that was to be adopted and was not in the end:
- *     it keeps the callbacks, and this, until it tells of its own end, which is
- *     the last that it tells. */
+ * M3  Two hold this: the client, and a pool that has the callbacks, until
+ *     topologyClosed, which is the last that it tells.  The client is there for
+ *     longer, unless it could not be made: a pool that was to be adopted then
+ *     stays the user's, callbacks and all. */
 #ifndef STC_EVENT_H
 #define STC_EVENT_H
 
@@ -33,17 +33,13 @@ struct stc_events {
     bool wants_commands;
     bool is_installed;
     bool has_commands;
-    atomic_bool is_held;   /* a pool has the callbacks */
-    atomic_bool is_left;   /* to it: M3 */
+    atomic_uint holders;    /* M3 */
     atomic_bool has_opened; /* the topology */
 };
 
-/* NULL: no memory. */
+/* Held once.  NULL: no memory. */
 struct stc_events *stc_events_new(enum stc_telling telling);
-/* The pool has gone, and the callbacks with it. */
-void stc_events_pool_gone(struct stc_events *e);
-/* The client has gone; NULL is fine. */
-void stc_events_leave(struct stc_events *e);
+void stc_events_release(struct stc_events *e); /* NULL is fine */
 
 /* Give a pool that was never popped from the callbacks.  False: it has others
  * already. */

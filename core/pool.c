@@ -390,7 +390,6 @@ void stc_pool_close(struct stc_pool *p, bool quick)
     if (p->pool != NULL && atomic_load(&p->out) == 0) {
         push_all(p, quick);
         mongoc_client_pool_destroy(p->pool);
-        stc_events_pool_gone(p->events);
         pthread_mutex_lock(&p->lock);
         p->pool = NULL;
         pthread_mutex_unlock(&p->lock);

@@ -481,6 +481,8 @@ void stc_server_cursor_lose(struct stc_server_cursor *s,
 {
     if (kills)
         stc_server_cursor_kill(s, client);
+    mongoc_read_prefs_destroy(s->prefs);
+    s->prefs = NULL;
     free(s->comment);
     s->comment = NULL;
     s->ns[0] = '\0';

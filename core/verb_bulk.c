@@ -92,24 +92,51 @@ static void append_ids(const struct stc_call *call, bson_t *reply)
     bson_append_document_end(reply, &ids);
 }
 
-/* A copy of the opts without the one that the driver does not parse here. */
-static bool split_opts(struct stc_call *call, bson_t *opts, bool *bypass)
+/* What the driver is not told by opts. */
+struct apart {
+    bool bypass;
+    uint32_t server_id; /* 0: none */
+};
+
+/* False: it is of another type, or no such number. */
+static bool take_apart(const bson_iter_t *i, struct apart *out)
+{
+    int64_t n;
+
+    if (strcmp(bson_iter_key(i), "serverId") == 0) {
+        n = BSON_ITER_HOLDS_INT(i) ? bson_iter_as_int64(i) : 0;
+        out->server_id = n > 0 && n <= UINT32_MAX ? (uint32_t)n : 0;
+        return out->server_id != 0;
+    }
+    out->bypass = BSON_ITER_HOLDS_BOOL(i) && bson_iter_bool(i);
+    return BSON_ITER_HOLDS_BOOL(i);
+}
+
+static bool is_apart(const char *key)
+{
+    return strcmp(key, "bypassDocumentValidation") == 0 ||
+           strcmp(key, "serverId") == 0;
+}
+
+/* A copy of the opts without those that the driver does not parse here. */
+static bool split_opts(struct stc_call *call, bson_t *opts, struct apart *out)
 {
     bson_iter_t i;
 
-    *bypass = false;
+    *out = (struct apart){0};
     bson_init(opts);
     if (!bson_iter_init(&i, &call->opts))
         return true;
     while (bson_iter_next(&i)) {
-        if (strcmp(bson_iter_key(&i), "bypassDocumentValidation") != 0) {
+        const char *key = bson_iter_key(&i);
+
+        if (!is_apart(key)) {
             bson_append_iter(opts, NULL, -1, &i);
-        } else if (BSON_ITER_HOLDS_BOOL(&i)) {
-            *bypass = bson_iter_bool(&i);
-        } else {
+        } else if (!take_apart(&i, out)) {
             bson_destroy(opts);
-            return stc_verb_fault(call, "opts: bypassDocumentValidation must "
-                                        "be a bool");
+            return stc_verb_fault(call, "opts: %s must be %s", key,
+                                  key[0] == 's' ? "a server's number"
+                                                : "a bool");
         }
     }
     return true;
@@ -153,15 +180,17 @@ static bool bulk_write(struct stc_call *call)
     mongoc_bulk_operation_t *bulk;
     bson_t opts, reply;
     bson_iter_t i;
-    bool bypass, ok;
+    struct apart apart;
+    bool ok;
 
-    if (!split_opts(call, &opts, &bypass))
+    if (!split_opts(call, &opts, &apart))
         return false;
     bulk = mongoc_collection_create_bulk_operation_with_opts(
         call->collection, &opts);
     bson_destroy(&opts);
-    if (bypass)
+    if (apart.bypass)
         mongoc_bulk_operation_set_bypass_document_validation(bulk, true);
+    mongoc_bulk_operation_set_hint(bulk, apart.server_id);
     if (!add_all(call, bulk)) {
         mongoc_bulk_operation_destroy(bulk);
         return false;

@@ -105,11 +105,24 @@ static bool read_write_command(struct stc_call *call)
 
 /* ---- with a cursor in the reply ---------------------------------- */
 
+/* What no server will see, and so none refuse. */
+static bool is_count(struct stc_call *call, const char *key)
+{
+    bson_iter_t i;
+
+    return !bson_iter_init_find(&i, &call->opts, key) ||
+           (BSON_ITER_HOLDS_NUMBER(&i) && bson_iter_as_int64(&i) >= 0) ||
+           stc_verb_fault(call, "opts: %s must be a number of 0 or more",
+                          key);
+}
+
 /* The command is the user's; what opts say of the batches to come is not
  * sent with it. */
 static bool run_cursor_command_open(struct stc_call *call, bson_t *command,
                                     bson_t *opts)
 {
+    if (!is_count(call, "batchSize") || !is_count(call, "maxAwaitTimeMS"))
+        return false;
     bson_copy_to_excluding_noinit(&call->opts, opts, "batchSize", "comment",
                                   "tailable", "awaitData", "maxAwaitTimeMS",
                                   NULL);

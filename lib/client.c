@@ -300,6 +300,9 @@ stator_client_get_handshake_description(stator_client_t *client,
     stl_request_begin_on_client(&r, "client.get_handshake_description",
                                 &stc_verb_get_handshake_description, client,
                                 "", opts, STL_OPERATION);
+    if (server_id == 0) /* the driver ends the process */
+        stl_request_fail(&r, STATOR_ERROR_ARGUMENT,
+                         "server_id is 0, which is no server's");
     BSON_APPEND_INT64(&which, "server_id", server_id);
     stl_request_document(&r, "server_id", &which);
     bson_destroy(&which);

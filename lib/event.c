@@ -55,11 +55,26 @@ static bool number_parse(const bson_iter_t *i, int64_t max, int64_t *out,
                  max);
 }
 
+static bool key_parse(const bson_iter_t *i, struct stc_listening *how,
+                      char *problem)
+{
+    const char *key = bson_iter_key(i);
+
+    if (strcmp(key, "events") == 0)
+        return names_parse(i, &how->types, problem);
+    if (strcmp(key, "limit") == 0)
+        return number_parse(i, LIMIT_MAX, &how->limit, problem);
+    if (strcmp(key, "maxBytes") == 0)
+        return number_parse(i, MAX_BYTES_MAX, &how->max_bytes, problem);
+    return FAULT("%s is unknown; a listener takes events, limit and "
+                 "maxBytes", key);
+}
+
 static bool opts_parse(const bson_t *opts, struct stc_listening *how,
                        char *problem)
 {
+    bson_iter_t i, first;
     const char *flaw;
-    bson_iter_t i;
     size_t offset;
 
     if (opts == NULL)
@@ -70,20 +85,11 @@ static bool opts_parse(const bson_t *opts, struct stc_listening *how,
     if (!bson_iter_init(&i, opts))
         return true;
     while (bson_iter_next(&i)) {
-        const char *key = bson_iter_key(&i);
-        bool ok;
-
-        if (strcmp(key, "events") == 0)
-            ok = names_parse(&i, &how->types, problem);
-        else if (strcmp(key, "limit") == 0)
-            ok = number_parse(&i, LIMIT_MAX, &how->limit, problem);
-        else if (strcmp(key, "maxBytes") == 0)
-            ok = number_parse(&i, MAX_BYTES_MAX, &how->max_bytes, problem);
-        else
-            ok = FAULT("%s is unknown; a listener takes events, limit and "
-                       "maxBytes", key);
-        if (!ok)
+        if (!key_parse(&i, how, problem))
             return false;
+        if (bson_iter_init_find(&first, opts, bson_iter_key(&i)) &&
+            first.off != i.off)
+            return FAULT("%s is given twice", bson_iter_key(&i));
     }
     return true;
 }

@@ -29,7 +29,7 @@ bool stl_chunk_size_parse(const bson_iter_t *value, int32_t *out,
 
 /* What a user gives for a call or a stream, sorted out. */
 struct stl_bucket_opts {
-    bson_t *of_operations; /* priority, leaseId, .. ; to be destroyed */
+    bson_t *of_operations; /* priority, leaseId, .., context; to be destroyed */
     int64_t timeout_ms;    /* 0: none */
     int32_t chunk_size;    /* of an upload; 0: the bucket's */
     bson_t metadata;       /* of an upload: a view into opts */

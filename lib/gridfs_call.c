@@ -19,25 +19,18 @@ static void over(struct stf_steps *s)
     stc_client_end_call(stl_bucket_client(c->bucket));
 }
 
-static void *context_in(const bson_t *opts)
-{
-    bson_iter_t i;
-
-    return bson_iter_init_find(&i, opts, "context")
-               ? (void *)(intptr_t)bson_iter_int64(&i)
-               : NULL;
-}
-
+/* Of its opts, or of what the bucket began with, as for each operation. */
 static void *context_of(const stator_gridfs_bucket_t *bucket,
                         const bson_t *opts)
 {
-    void *context = context_in(opts);
-    bson_t of_bucket;
+    bson_t options;
+    bson_iter_t i;
 
-    if (context != NULL)
-        return context;
-    stc_target_options(bucket->files->target, &of_bucket);
-    return context_in(&of_bucket);
+    stc_target_options(bucket->files->target, &options);
+    if (bson_iter_init_find(&i, opts, "context") ||
+        bson_iter_init_find(&i, &options, "context"))
+        return (void *)(intptr_t)bson_iter_int64(&i);
+    return NULL;
 }
 
 struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
@@ -54,7 +47,7 @@ struct stl_call *stl_call_new(const struct stf_kind *kind, const char *subject,
     c = stl_call_of_steps(s);
     c->bucket = stator_gridfs_bucket_ref(bucket);
     c->opts = bson_copy(opts);
-    c->steps.future.context = context_of(bucket, opts);
+    s->future.context = context_of(bucket, opts);
     c->deadline = timeout_ms > 0 ? stf_deadline_after_ms(timeout_ms)
                                  : STF_NO_DEADLINE;
     c->site = site;

@@ -216,8 +216,9 @@ stator_collection_find_one_and_delete(
  * {"updateOne": {filter, update, upsert, arrayFilters, collation, hint}},
  * updateMany, {"replaceOne": {filter, replacement, ..}}, {"deleteOne":
  * {filter, collation, hint}} or deleteMany.  `ordered` (default true) false
- * goes on after an error.  The reply is the driver's: nInserted, nMatched,
- * nModified, nRemoved, nUpserted, upserted, writeErrors (index, code,
+ * goes on after an error; `serverId` names the server, as
+ * mongoc_bulk_operation_set_hint.  The reply is the driver's: nInserted,
+ * nMatched, nModified, nRemoved, nUpserted, upserted, writeErrors (index, code,
  * errmsg), writeConcernErrors; and insertedIds.
  *
  * Thread: any.  Owns: a new reference, never NULL.  Errors: through the

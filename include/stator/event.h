@@ -104,7 +104,8 @@ stator_listener_ref(stator_listener_t *listener);
 
 /* Give a reference back.  The last one ends the listener: what waits for it is
  * forgotten.  On the dispatching thread `fn` is not called any more from then
- * on; on another one a call that is under way goes on.  Never blocks.
+ * on; on another one a call that is under way, or about to begin, goes on, and
+ * with it the need for `arg`, until that dispatch has returned.  Never blocks.
  *
  * Thread: any, `fn` included.  Owns: takes one reference; NULL is fine.
  * Errors: none. */
@@ -267,9 +268,10 @@ stator_event_new_description(const stator_event_t *event);
 
 /* ---- context --------------------------------------------------------- */
 
-/* Put `context` into `opts`, for operations, cursors, or the operations of a
- * handle (stator_collection_with_opts): an int64 "context".  Stator carries it
- * and never looks at what it points to.
+/* Put `context` into `opts`: an int64 "context".  They may be those of an
+ * operation, a cursor, a stream, or a handle (stator_collection_with_opts),
+ * whose operations bear it unless they bring their own.  Stator carries it and
+ * never looks at what it points to.
  *
  * Thread: any that owns `opts`.  Owns: `context` stays yours.
  * Errors: false and `error` (may be NULL) filled (STATOR_ERROR_ARGUMENT):

@@ -259,6 +259,7 @@ START_TEST(what_is_wrong_is_named)
         {"{'limit': 0}", "limit must be an integer from 1 to 1000000"},
         {"{'limit': 1.5}", "limit must be"},
         {"{'maxBytes': -1}", "maxBytes must be"},
+        {"{'limit': 1, 'limit': 2}", "limit is given twice"},
     };
     scene_t *s = scene_new(NULL);
     stator_dispatcher_t *d = stator_dispatcher_new(NULL);
@@ -760,6 +761,105 @@ START_TEST(a_context_goes_with_retries_and_transactions)
 }
 END_TEST
 
+/* All but what the client itself asks bears `mark`. */
+static void ck_all_bear(const ears_t *e, const int *mark)
+{
+    for (int i = 0; i < e->n; i++)
+        ck_assert_msg(e->heard[i].context == mark, "%s %s",
+                      e->heard[i].name, e->heard[i].command_name);
+}
+
+START_TEST(a_clone_has_its_cursors_context)
+{
+    scene_t *s = scene_new(NULL);
+    ears_t *e = ears_new(s->client, "{" COMMANDS "}");
+    stator_cursor_t *c, *again;
+    stator_future_t *f;
+
+    scene_fill(s, 20);
+    c = stator_collection_find(s->things, NULL,
+                               with_context(2, "'batchSize': 5"));
+    again = stator_cursor_clone(c);
+    f = done(stator_cursor_to_list(again, 0));
+    ck_assert_ptr_eq(stator_future_context(f), &marks[2]);
+    ears_listen(e);
+    ck_assert_int_eq(ears_count(e, "commandSucceeded", "getMore"), 4);
+    ck_all_bear(e, &marks[2]);
+    stator_cursor_unref(again);
+    stator_cursor_unref(c);
+    ears_free(e);
+    scene_free(s);
+}
+END_TEST
+
+/* It is opened again, and reads where it is told. */
+START_TEST(a_change_streams_context_goes_with_all_its_trips)
+{
+    scene_t *s = scene_new("{'workers': 1, 'watchers': 1}");
+    ears_t *e = ears_new(s->client, "{" COMMANDS "}");
+    stator_change_stream_t *stream = stator_collection_watch(
+        s->things, NULL,
+        with_context(3, "'batchSize': 2, 'readPreference': "
+                        "{'mode': 'secondaryPreferred'}"));
+    stator_future_t *f = stator_change_stream_open(stream);
+
+    ck_assert_ptr_eq(stator_future_context(f), &marks[3]);
+    done(f);
+    wire_rule_add(s->server, &(wire_rule_t){.command = "getMore",
+                                            .action = WIRE_ERROR,
+                                            .code = 43,
+                                            .times = 1});
+    wire_events(s->server, 5);
+    for (int i = 0; i < 5; i++)
+        done(stator_change_stream_next(stream));
+    done(stator_change_stream_close(stream));
+    stator_change_stream_unref(stream);
+    ears_listen(e);
+    ck_assert_int_eq(ears_count(e, "commandSucceeded", "aggregate"), 2);
+    ck_assert_int_eq(ears_count(e, "commandFailed", "getMore"), 1);
+    ck_all_bear(e, &marks[3]);
+    ears_free(e);
+    scene_free(s);
+}
+END_TEST
+
+START_TEST(a_files_context_goes_with_all_that_moves_it)
+{
+    scene_t *s = scene_new(NULL);
+    ears_t *e = ears_new(s->client, "{" COMMANDS "}");
+    stator_database_t *db = stator_client_get_database(s->client, "core");
+    stator_gridfs_bucket_t *bucket = stator_gridfs_bucket_new(
+        db, J("{'chunkSizeBytes': 4}"), NULL);
+    stator_gridfs_upload_stream_t *up;
+    stator_future_t *f;
+
+    f = stator_gridfs_bucket_upload_from_buffer(bucket, "x", "0123456789", 10,
+                                                with_context(4, ""));
+    ck_assert_ptr_eq(stator_future_context(f), &marks[4]);
+    done(f);
+    up = stator_gridfs_bucket_open_upload_stream(bucket, "y",
+                                                 with_context(4, ""));
+    f = stator_gridfs_upload_stream_write(up, "0123456789", 10);
+    ck_assert_ptr_eq(stator_future_context(f), &marks[4]);
+    done(f);
+    done(stator_gridfs_upload_stream_close(up));
+    stator_gridfs_upload_stream_unref(up);
+    stator_gridfs_bucket_unref(bucket);
+    bucket = stator_gridfs_bucket_new(db, with_context(4, ""), NULL);
+    ck_assert_ptr_nonnull(bucket);
+    f = stator_gridfs_bucket_upload_from_buffer(bucket, "z", "01", 2, NULL);
+    ck_assert_ptr_eq(stator_future_context(f), &marks[4]);
+    done(f);
+    ears_listen(e);
+    ck_assert_int_ge(ears_count(e, "commandSucceeded", "insert"), 10);
+    ck_all_bear(e, &marks[4]);
+    stator_gridfs_bucket_unref(bucket);
+    stator_database_unref(db);
+    ears_free(e);
+    scene_free(s);
+}
+END_TEST
+
 /* ---- all at once --------------------------------------------------------- */
 
 enum { SUBMITTERS = 3, PINGS = 200 };
@@ -907,6 +1007,9 @@ SUITE(core_events)
     tcase_add_test(tc, a_handles_context_goes_with_its_operations);
     tcase_add_test(tc, a_cursors_context_goes_with_all_its_trips);
     tcase_add_test(tc, a_context_goes_with_retries_and_transactions);
+    tcase_add_test(tc, a_clone_has_its_cursors_context);
+    tcase_add_test(tc, a_change_streams_context_goes_with_all_its_trips);
+    tcase_add_test(tc, a_files_context_goes_with_all_that_moves_it);
     tcase_add_test(tc, another_thread_may_end_it);
     tcase_add_test(tc, many_threads_and_none_waits);
 }

@@ -187,6 +187,18 @@ START_TEST(opts_of_the_bulk_are_named_when_wrong)
                s->collection, models, 1,
                J("{'bypassDocumentValidation': 1}")),
            "bypassDocumentValidation must be a bool");
+    faulty(stator_collection_bulk_write(s->collection, models, 1,
+                                        J("{'serverId': 0}")),
+           "serverId must be a server's number");
+    faulty(stator_collection_bulk_write(s->collection, models, 1,
+                                        J("{'serverId': 4294967297}")),
+           "serverId must be a server's number");
+    fails(stator_collection_bulk_write(s->collection, models, 1,
+                                       J("{'serverId': 77}")),
+          MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_NOT_ESTABLISHED, "77");
+    counts(stator_collection_bulk_write(s->collection, models, 1,
+                                        J("{'serverId': 1}")),
+           0);
     counts(stator_collection_bulk_write(
                s->collection, models, 1,
                J("{'bypassDocumentValidation': true, 'ordered': true}")),

@@ -133,6 +133,18 @@ START_TEST(it_inherits_nothing_and_is_not_retried)
 }
 END_TEST
 
+/* The server is not asked: it would not see it. */
+static void refused_cursor(set_t *t, const char *opts, const char *text)
+{
+    stator_cursor_t *cursor = stator_database_run_cursor_command(
+        t->stage->database, J("{'find': 'things'}"), J("%s", opts));
+
+    fails(stator_cursor_next(cursor), STATOR_ERROR_DOMAIN,
+          STATOR_ERROR_ARGUMENT, text);
+    ck_assert_int_eq(wire_count(t->server, "find"), 0);
+    stator_cursor_unref(cursor);
+}
+
 START_TEST(a_reply_without_a_cursor_is_an_error)
 {
     set_t *t = set_new(NULL, WIRE_STANDALONE);
@@ -151,6 +163,9 @@ START_TEST(a_reply_without_a_cursor_is_an_error)
     faulty_cursor(stator_database_run_cursor_command(NULL, J("{'a': 1}"),
                                                      NULL),
                   "database.run_cursor_command: the handle is NULL");
+    refused_cursor(t, "{'batchSize': 'x'}", "batchSize must be");
+    refused_cursor(t, "{'batchSize': -1}", "batchSize must be");
+    refused_cursor(t, "{'maxAwaitTimeMS': 'x'}", "maxAwaitTimeMS must be");
     set_free(t);
 }
 END_TEST
@@ -407,6 +422,8 @@ START_TEST(wrong_arguments_are_named)
            "priority");
     faulty(stator_client_get_handshake_description(NULL, 1, NULL),
            "the client is NULL");
+    faulty(stator_client_get_handshake_description(s->client, 0, NULL),
+           "server_id is 0");
     stage_free(s);
 }
 END_TEST

@@ -623,8 +623,9 @@ static const struct known {
     /* The driver takes no session here, the server does. */
     {"estimated", "{'sessionId': 1}"},
     {"estimated", SEVERAL},
-    /* The driver has a function for it instead. */
+    /* The driver has a function for each instead. */
     {"bulk_write", "{'bypassDocumentValidation': true}"},
+    {"bulk_write", "{'serverId': 1}"},
     /* The driver does not ask for batches of that size. */
     {"list_indexes", "{'batchSize': 2}"},
     {"list_collections", "{'batchSize': 2}"},
