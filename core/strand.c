@@ -189,6 +189,13 @@ static bool was_answered(const struct stc_cursor *c)
     return room->has_reply && !bson_empty(&room->reply);
 }
 
+/* It is no failure of the cursor's. */
+static void forget_failure(struct stc_cursor *c)
+{
+    stf_result_free(c->failure_room); /* the next trip makes another */
+    c->failure_room = NULL;
+}
+
 /* Its session stays, as with the driver. */
 static void lose_place(struct stc_cursor *c)
 {
@@ -196,8 +203,18 @@ static void lose_place(struct stc_cursor *c)
                            was_answered(c));
     c->stream->is_resumed = true;
     atomic_fetch_add(&c->client->lane.resumes, 1);
-    stf_result_free(c->failure_room); /* the next trip makes another */
-    c->failure_room = NULL;
+    forget_failure(c);
+}
+
+/* In the lane the time of a request is that one's alone, also if the server
+ * says so of the command that opens: the next request sends it anew. */
+static bool has_run_out(const struct stc_cursor *c, const struct trip *t)
+{
+    const bson_error_t *error = &c->failure_room->error;
+
+    return c->in_lane && !t->ok && !t->is_turn &&
+           error->domain == STATOR_ERROR_DOMAIN &&
+           error->code == STATOR_ERROR_EXPIRED;
 }
 
 /* Documents have come.  False: some of them can not be handed out. */
@@ -269,6 +286,11 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
             keep(w, c);
     } else {
         leave_server(w, c, connection);
+        if (has_run_out(c, &t)) {
+            forget_failure(c);
+            stc_op_give_up(op, STC_BY_DEADLINE);
+            t.made = false;
+        }
     }
     return t;
 }
