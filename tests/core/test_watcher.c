@@ -2,6 +2,7 @@
 /* test_watcher.c - the lane of long waits, on the wire server's feed: who
  * waits, who is cut and who is not, and that no short operation minds. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "tests/core/support.h"
 
@@ -532,6 +533,95 @@ START_TEST(a_lease_and_its_stream_end_with_the_client)
 }
 END_TEST
 
+/* ---- all at once ---------------------------------------------------------- */
+
+typedef struct rush {
+    stator_change_stream_t *streams[3];
+    unsigned seed;
+    bool closes;
+} rush_t;
+
+static unsigned draw(unsigned *seed, unsigned n)
+{
+    *seed = *seed * 1103515245u + 12345u;
+    return (*seed >> 16) % n;
+}
+
+static void *rush(void *arg)
+{
+    rush_t *r = arg;
+    stator_change_stream_t *s;
+    stator_future_t *f;
+    bson_t token;
+
+    for (int i = 0; i < 200; i++) {
+        s = stator_change_stream_ref(r->streams[draw(&r->seed, 3)]);
+        switch (draw(&r->seed, r->closes && i > 150 ? 6 : 5)) {
+        case 0:
+            f = stator_change_stream_open(s);
+            break;
+        case 1:
+            f = stator_change_stream_try_next(s);
+            break;
+        case 5:
+            f = stator_change_stream_close(s);
+            break;
+        default:
+            f = stator_change_stream_next(s);
+            stator_future_wait(f, (int)draw(&r->seed, 3));
+            stator_future_cancel(f);
+        }
+        if (stator_change_stream_resume_token(s, &token))
+            bson_destroy(&token);
+        stator_future_unref(f);
+        stator_change_stream_unref(s);
+    }
+    return NULL;
+}
+
+/* From several threads, while events come and connections break. */
+START_TEST(anything_may_be_asked_at_any_time)
+{
+    enum { THREADS = 3, ROUNDS = 6 };
+    scene_t *s = scene_new("{'workers': 1, 'watchers': 2}");
+    pthread_t threads[THREADS];
+    rush_t rushes[THREADS];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        stator_change_stream_t *streams[3];
+
+        for (int i = 0; i < 3; i++)
+            streams[i] = stator_collection_watch(
+                s->things, NULL,
+                i == 0 ? J(LONG_TURN) : J("{'batchSize': 1}"));
+        for (int i = 0; i < THREADS; i++) {
+            rushes[i] = (rush_t){
+                .streams = {streams[0], streams[1], streams[2]},
+                .seed = (unsigned)(round * THREADS + i),
+                .closes = round % 2 == 0};
+            ck_assert_int_eq(
+                pthread_create(&threads[i], NULL, rush, &rushes[i]), 0);
+        }
+        for (int i = 0; i < 30; i++) {
+            wire_events(s->server, 2);
+            if (i % 10 == 5)
+                wire_server_hang_up(s->server, WIRE_RST);
+            stator_future_wait(ask_one(s, NULL), -1);
+        }
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        for (int i = 0; i < 3; i++) {
+            if (round % 3 == 2)
+                done(stator_change_stream_close(streams[i]));
+            stator_change_stream_unref(streams[i]);
+        }
+        wire_events(s->server, 1); /* for who still waits */
+    }
+    await_stat(s->client, "streams", 0);
+    scene_free(s);
+}
+END_TEST
+
 SUITE(watcher)
 {
     TCase *lane = suite_case("watcher_lane");
@@ -556,6 +646,7 @@ SUITE(watcher)
     tcase_add_test(lane, without_watchers_it_is_refused);
     tcase_add_test(lane, on_a_lease_turns_and_operations_take_turns);
     tcase_add_test(lane, a_lease_and_its_stream_end_with_the_client);
+    tcase_add_test(lane, anything_may_be_asked_at_any_time);
     tcase_add_test(tail, an_awaiting_cursor_waits_for_documents);
     tcase_add_test(tail, an_awaiting_cursor_on_nothing_is_dead);
     tcase_add_test(tail, a_cursor_that_is_only_tailable_does_not_wait);
