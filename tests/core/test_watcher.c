@@ -508,6 +508,62 @@ START_TEST(on_a_lease_turns_and_operations_take_turns)
 }
 END_TEST
 
+/* While the only watcher is in another stream's turn of a minute. */
+START_TEST(a_lease_is_free_until_its_stream_has_a_watcher)
+{
+    scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
+    stator_future_t *leased = lend(stator_client_lease(s->client, NULL));
+    stator_lease_t *lease = stator_future_lease(ck_done(leased));
+    stator_change_stream_t *other = watch(s, LONG_TURN), *stream;
+    bson_t opts = BSON_INITIALIZER;
+    stator_future_t *next, *others;
+
+    ck_assert(stator_lease_append(lease, &opts, NULL));
+    stream = stator_collection_watch(s->things, NULL, &opts);
+    done(stator_change_stream_open(stream));
+    others = ask_next(other);
+    await_more(s, 1);
+    next = ask_next(stream);
+    for (int i = 0; i < 3; i++)
+        done(stator_collection_find_one(s->things, NULL, &opts));
+    ck_pending(others);
+    wire_events(s->server, 1);
+    ck_event(others, 0);
+    ck_event(next, 0);
+    done(stator_change_stream_close(stream));
+    stator_change_stream_unref(stream);
+    stator_change_stream_unref(other);
+    stator_lease_unref(lease);
+    bson_destroy(&opts);
+    scene_free(s);
+}
+END_TEST
+
+/* Its close is in the lease's line, behind what does not end, when the time of
+ * the client's close is up. */
+START_TEST(a_stream_behind_what_hangs_ends_with_the_client)
+{
+    scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
+    stator_future_t *leased = lend(stator_client_lease(s->client, NULL));
+    stator_lease_t *lease = stator_future_lease(ck_done(leased));
+    bson_t opts = BSON_INITIALIZER;
+    stator_change_stream_t *stream;
+    stator_future_t *held;
+
+    ck_assert(stator_lease_append(lease, &opts, NULL));
+    stream = stator_collection_watch(s->things, NULL, &opts);
+    done(stator_change_stream_open(stream));
+    held = lend(stator_collection_find_one(s->held, NULL, &opts));
+    ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
+    close_with(s, "{'timeoutMS': 300}");
+    ck_cancelled(held, STATOR_MAYBE_SENT);
+    stator_change_stream_unref(stream);
+    stator_lease_unref(lease);
+    bson_destroy(&opts);
+    scene_free(s);
+}
+END_TEST
+
 START_TEST(a_lease_and_its_stream_end_with_the_client)
 {
     scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
@@ -645,6 +701,9 @@ SUITE(watcher)
     tcase_add_test(lane, what_waits_takes_nothing_from_short_operations);
     tcase_add_test(lane, without_watchers_it_is_refused);
     tcase_add_test(lane, on_a_lease_turns_and_operations_take_turns);
+    tcase_add_test(lane, a_lease_is_free_until_its_stream_has_a_watcher);
+    tcase_add_loop_test(
+        lane, a_stream_behind_what_hangs_ends_with_the_client, 0, 10);
     tcase_add_test(lane, a_lease_and_its_stream_end_with_the_client);
     tcase_add_test(lane, anything_may_be_asked_at_any_time);
     tcase_add_test(tail, an_awaiting_cursor_waits_for_documents);
