@@ -12,7 +12,9 @@
  *     cursor.h).
  * K2  `resume` is the place after all that is in the buffer, so what a new
  *     cursor brings follows it: nothing is lost, nothing comes twice.
- * K3  As the change streams specification has it, the place is an event's
+ * K3  There is no limit to that, as with the driver; but who is lost again and
+ *     again takes a short rest before it is opened.
+ * K4  As the change streams specification has it, the place is an event's
  *     _id, and after a batch's last event its postBatchResumeToken, if the
  *     server gives one; before any, it is the time of the aggregate. */
 #ifndef STC_CHANGE_STREAM_H
@@ -31,6 +33,7 @@ struct stc_change_stream {
     bool starts_after;
     bool has_received; /* an event */
     bool is_resumed;   /* the next aggregate is not the first */
+    int n_in_a_row;    /* lost, and no getMore has gone well since */
 };
 
 /* `bytes`: the request's, which begin with its options.  NULL: no memory. */

@@ -251,7 +251,7 @@ static void discard(stator_client_t *client)
 {
     if (client == NULL)
         return;
-    stc_events_free(client->events);
+    stc_events_leave(client->events);
     pthread_mutex_destroy(&client->lock);
     bson_free(client->default_db);
     free(client);
@@ -382,7 +382,7 @@ void stc_client_release(stator_client_t *client)
     stc_lane_destroy(&client->lane);
     stc_queue_destroy(&client->queue);
     stc_keeper_destroy(&client->keeper);
-    stc_events_free(client->events);
+    stc_events_leave(client->events);
     pthread_mutex_destroy(&client->lock);
     bson_destroy(&client->leaked);
     bson_free(client->default_db);

@@ -351,6 +351,8 @@ bool stc_close_step(stator_client_t *client, int64_t *next)
         /* Somebody was admitted, and pushes only now. */
         give_up_all(client, false);
         stc_leases_abandon(client);
+        if (now >= deadline + GRACE && !told)
+            tell_closers(client, false);
         *next = now + 1000000;
         return false;
     }

@@ -177,13 +177,13 @@ bool stc_cursor_request_again(const struct stc_cursor *c,
                               struct stc_request *out)
 {
     size_t n = 0;
+    uint32_t length; /* as every document begins with; there are two or more */
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; i < c->n_documents; i++) {
-        uint32_t length; /* as every document begins with */
-
+    do {
         memcpy(&length, c->bytes + n, sizeof length);
         n += BSON_UINT32_FROM_LE(length);
-    }
+    } while (++i < c->n_documents);
     *out = (struct stc_request){
         .verb = c->verb,
         .target = c->target,
@@ -199,6 +199,7 @@ bool stc_cursor_request_again(const struct stc_cursor *c,
                         ? stc_lease_id(c->lease)
                         : 0,
         .session_id = c->session != NULL ? stc_session_id(c->session) : 0,
+        .context = c->context,
     };
     if (out->bytes != NULL)
         memcpy(out->bytes, c->bytes, n);

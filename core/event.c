@@ -97,6 +97,24 @@ void stc_event_unref(struct stator_event *event)
         free(event);
 }
 
+struct stc_entry *stc_entry_new(struct stator_event *event)
+{
+    struct stc_entry *entry = malloc(sizeof *entry);
+
+    if (entry == NULL)
+        return NULL;
+    entry->event = event;
+    entry->lost = 0;
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+    return entry;
+}
+
+void stc_entry_free(struct stc_entry *entry)
+{
+    stc_event_unref(entry->event);
+    free(entry);
+}
+
 static void deliver(struct stc_events *e, stator_event_type_t type,
                     struct stator_event *event)
 {
@@ -348,13 +366,22 @@ static void on_topology_opening(const mongoc_apm_topology_opening_t *event)
     tell_of(e, STATOR_EVENT_TOPOLOGY_OPENING, NULL, &id);
 }
 
+static void events_free(struct stc_events *e)
+{
+    stc_listeners_destroy(&e->listeners);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+}
+
 static void on_topology_closed(const mongoc_apm_topology_closed_t *event)
 {
+    struct stc_events *e = mongoc_apm_topology_closed_get_context(event);
     bson_oid_t id;
 
     mongoc_apm_topology_closed_get_topology_id(event, &id);
-    tell_of(mongoc_apm_topology_closed_get_context(event),
-            STATOR_EVENT_TOPOLOGY_CLOSED, NULL, &id);
+    tell_of(e, STATOR_EVENT_TOPOLOGY_CLOSED, NULL, &id);
+    if (atomic_load(&e->is_left)) /* M3 */
+        events_free(e);
 }
 
 /* ---- heartbeats --------------------------------------------------- */
@@ -489,13 +516,14 @@ void stc_events_pool_gone(struct stc_events *e)
     atomic_store(&e->is_held, false);
 }
 
-void stc_events_free(struct stc_events *e)
+void stc_events_leave(struct stc_events *e)
 {
-    if (e == NULL || atomic_load(&e->is_held)) /* M3 */
+    if (e == NULL)
         return;
-    stc_listeners_destroy(&e->listeners);
-    pthread_mutex_destroy(&e->lock);
-    free(e);
+    if (atomic_load(&e->is_held))
+        atomic_store(&e->is_left, true);
+    else
+        events_free(e);
 }
 
 /* ---- asked for ---------------------------------------------------- */

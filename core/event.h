@@ -15,7 +15,8 @@
  *     for it.
  * M3  The callbacks live as long as the pool, this as long as the client, which
  *     is longer; but for a pool that was to be adopted and was not in the end:
- *     it keeps the callbacks, so this is not freed then. */
+ *     it keeps the callbacks, and this, until it tells of its own end, which is
+ *     the last that it tells. */
 #ifndef STC_EVENT_H
 #define STC_EVENT_H
 
@@ -32,7 +33,8 @@ struct stc_events {
     bool wants_commands;
     bool is_installed;
     bool has_commands;
-    atomic_bool is_held;   /* a pool has the callbacks: M3 */
+    atomic_bool is_held;   /* a pool has the callbacks */
+    atomic_bool is_left;   /* to it: M3 */
     atomic_bool has_opened; /* the topology */
 };
 
@@ -40,12 +42,22 @@ struct stc_events {
 struct stc_events *stc_events_new(enum stc_telling telling);
 /* The pool has gone, and the callbacks with it. */
 void stc_events_pool_gone(struct stc_events *e);
-void stc_events_free(struct stc_events *e); /* NULL is fine */
+/* The client has gone; NULL is fine. */
+void stc_events_leave(struct stc_events *e);
 
 /* Give a pool that was never popped from the callbacks.  False: it has others
  * already. */
 bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool);
 
+/* Its place in the queue of one who listens: a reference. */
+struct stc_entry {
+    struct cds_list_head node;
+    struct stator_event *event;
+    int64_t lost; /* events that should stand before it */
+};
+
+struct stc_entry *stc_entry_new(struct stator_event *event); /* or NULL */
+void stc_entry_free(struct stc_entry *entry);
 void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
 #endif /* STC_EVENT_H */

@@ -13,12 +13,6 @@
 /* How many are handed over in one turn. */
 enum { TURN = 64 };
 
-struct entry {
-    struct cds_list_head node;
-    struct stator_event *event; /* a reference */
-    int64_t lost;               /* before it: V6 */
-};
-
 struct stator_listener {
     atomic_uint refs;
     atomic_uint holds;
@@ -67,13 +61,10 @@ static void find_wanted(struct stc_listeners *all)
 
 static void forget(struct cds_list_head *entries)
 {
-    struct entry *e, *next;
+    struct stc_entry *e, *next;
 
     cds_list_for_each_entry_safe(e, next, entries, node)
-    {
-        stc_event_unref(e->event);
-        free(e);
-    }
+        stc_entry_free(e);
 }
 
 /* Once: V3. */
@@ -100,20 +91,20 @@ static void end(stator_listener_t *l)
 }
 
 /* Under lock, of a queue that is not empty. */
-static struct entry *first_of(stator_listener_t *l)
+static struct stc_entry *first_of(stator_listener_t *l)
 {
     /* What is freed has left the list: not seen through liburcu's macros.
      * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    return cds_list_first_entry(&l->queue, struct entry, node);
+    return cds_list_first_entry(&l->queue, struct stc_entry, node);
 }
 
 /* ---- in dispatch ------------------------------------------------- */
 
 /* Under lock: the gap before the first entry, or the entry. */
-static void take_first(stator_listener_t *l, struct entry **entry,
+static void take_first(stator_listener_t *l, struct stc_entry **entry,
                        int64_t *lost)
 {
-    struct entry *first = first_of(l);
+    struct stc_entry *first = first_of(l);
 
     *lost = first->lost;
     first->lost = 0;
@@ -127,7 +118,7 @@ static void take_first(stator_listener_t *l, struct entry **entry,
 
 /* What is next: an entry, or how many were lost.  False: nothing, and it is
  * posted no more. */
-static bool take(stator_listener_t *l, struct entry **entry, int64_t *lost)
+static bool take(stator_listener_t *l, struct stc_entry **entry, int64_t *lost)
 {
     struct stc_listeners *all = listeners_of(l);
     bool is_there = true;
@@ -147,7 +138,8 @@ static bool take(stator_listener_t *l, struct entry **entry, int64_t *lost)
     return is_there;
 }
 
-static void hand_over(stator_listener_t *l, struct entry *entry, int64_t lost)
+static void hand_over(stator_listener_t *l, struct stc_entry *entry,
+                      int64_t lost)
 {
     if (entry == NULL) {
         const struct stator_event gap = {
@@ -161,15 +153,14 @@ static void hand_over(stator_listener_t *l, struct entry *entry, int64_t lost)
         return;
     }
     l->fn(entry->event, l->arg);
-    stc_event_unref(entry->event);
-    free(entry);
+    stc_entry_free(entry);
 }
 
 static void turn(struct stf_continuation *c)
 {
     stator_listener_t *l =
         stf_container_of(c, stator_listener_t, continuation);
-    struct entry *entry;
+    struct stc_entry *entry;
     int64_t lost;
 
     for (int i = 0; i < TURN; i++) {
@@ -225,25 +216,28 @@ static void post(stator_listener_t *l)
     stf_dispatcher_release(d);
 }
 
-/* Under lock: it has room, and gets a reference.  False: it is lost. */
-static bool enqueue(stator_listener_t *l, struct stator_event *event)
+/* Under lock. */
+static bool has_room(const stator_listener_t *l,
+                     const struct stator_event *event)
 {
-    struct entry *entry;
+    return l->n < l->limit &&
+           (l->n == 0 || l->bytes + event->size <= l->max_bytes);
+}
 
-    if (event == NULL || l->n >= l->limit ||
-        (l->n > 0 && l->bytes + event->size > l->max_bytes))
-        return false;
-    entry = malloc(sizeof *entry);
-    if (entry == NULL)
-        return false;
-    entry->event = event;
-    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+/* Under lock: `entry` is the listener's from now on; NULL: the event is
+ * lost. */
+static void enqueue(stator_listener_t *l, struct stc_entry *entry)
+{
+    if (entry == NULL) {
+        l->lost++;
+        atomic_fetch_add(&listeners_of(l)->n_dropped, 1);
+        return;
+    }
     entry->lost = l->lost;
     l->lost = 0;
     l->n++;
-    l->bytes += event->size;
+    l->bytes += entry->event->size;
     cds_list_add_tail(&entry->node, &l->queue);
-    return true;
 }
 
 void stc_listeners_deliver(struct stc_listeners *all,
@@ -258,10 +252,9 @@ void stc_listeners_deliver(struct stc_listeners *all,
     {
         if ((l->types & (1u << type)) == 0)
             continue;
-        if (!enqueue(l, event)) {
-            l->lost++;
-            atomic_fetch_add(&all->n_dropped, 1);
-        }
+        enqueue(l, event != NULL && has_room(l, event)
+                       ? stc_entry_new(event)
+                       : NULL);
         if (must_post(l))
             cds_list_add_tail(&l->posting, &posting);
     }

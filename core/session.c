@@ -170,7 +170,8 @@ void stc_session_after(struct stc_session *s)
 
 /* Can a transaction's end not be told, or is it not to be?  Then the driver is
  * made to forget all sessions of its client, which must be of no use to others
- * any more; else it would look for a server as long as it likes. */
+ * any more; else it would look for a server as long as it likes.  It forgets
+ * the pool's idle ones with them, which time out at the server. */
 static bool is_to_be_forgotten(struct stc_session *s)
 {
     stator_client_t *client = s->tie.client;

@@ -196,9 +196,24 @@ static void forget_failure(struct stc_cursor *c)
     c->failure_room = NULL;
 }
 
-/* Its session stays, as with the driver. */
-static void lose_place(struct stc_cursor *c)
+/* K3: another's request ends it.  Nothing cuts it, so it is short whatever
+ * the user's turn is. */
+static void rest(struct stc_worker *w)
 {
+    enum { REST_MS = 200 };
+    uint32_t word = atomic_load(&w->word);
+
+    stf_futex_wait(&w->word, word,
+                   stf_deadline_after_ms(REST_MS));
+}
+
+/* Its session stays, as with the driver. */
+static void lose_place(struct stc_worker *w, struct stc_cursor *c)
+{
+    enum { AT_ONCE = 3 };
+
+    if (++c->stream->n_in_a_row > AT_ONCE)
+        rest(w);
     stc_server_cursor_lose(&c->server, c->server.connection->client,
                            was_answered(c));
     c->stream->is_resumed = true;
@@ -273,13 +288,15 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
     if (was_cut && !t.ok)
         after_cut(c, connection, t.outcome);
     t.is_lost = !t.ok && resumes(c, was_cut);
+    if (t.ok && t.is_turn && c->stream != NULL)
+        c->stream->n_in_a_row = 0;
     if (t.ok)
         t.ok = receive(c, &t);
     if (!t.ok && c->in_lane && c->server.id != 0 &&
         (was_cut || t.documents != NULL || was_answered(c)))
         c->server.is_orphan = true; /* it is not to stay there */
     if (t.is_lost) {
-        lose_place(c);
+        lose_place(w, c);
     } else if (t.ok && c->server.id != 0) {
         c->server.is_lost = false;
         if (c->server.connection == NULL)

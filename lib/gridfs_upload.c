@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lib/gridfs_upload.c - a stream into a file: made, counted; its window of
  * chunks.  The picture and the invariants are in gridfs_upload.h; what users
- * ask of it is in gridfs_write.c. */
+ * ask of it is in gridfs_write.c and gridfs_finish.c. */
 #include "lib/gridfs_upload.h"
 
 #include <stdlib.h>

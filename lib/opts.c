@@ -38,16 +38,40 @@ static bool tags_check(const bson_iter_t *tags, char *problem)
     return true;
 }
 
+static bool staleness_check(const bson_iter_t *value, bool *is_there,
+                            char *problem)
+{
+    int64_t n;
+
+    if (!stl_value_as_int64(value, &n) ||
+        !(n == -1 || (n > 0 && n <= INT32_MAX)))
+        return FAULT("readPreference.maxStalenessSeconds must be a "
+                     "positive integer or -1");
+    *is_there = n != -1;
+    return true;
+}
+
+static bool hedge_check(const bson_iter_t *value, bool *is_there,
+                        char *problem)
+{
+    bson_t hedge;
+
+    if (!BSON_ITER_HOLDS_DOCUMENT(value))
+        return FAULT("readPreference.hedge must be a document, is %s",
+                     stl_type_name(value));
+    *is_there = stl_value_as_document(value, &hedge) && !bson_empty(&hedge);
+    return true;
+}
+
 bool stl_read_preference_check(const bson_iter_t *value, char *problem)
 {
     static const char *const modes[] = {
         "primary", "primaryPreferred", "secondary", "secondaryPreferred",
         "nearest", NULL,
     };
-    bool has_mode = false, is_primary = false;
+    bool has_mode = false, is_primary = false, is_there;
     const char *only_other = NULL; /* a key that "primary" does not go with */
     bson_iter_t i;
-    int64_t n;
 
     if (!BSON_ITER_HOLDS_DOCUMENT(value) || !bson_iter_recurse(value, &i))
         return FAULT("readPreference must be a document, is %s",
@@ -73,19 +97,14 @@ bool stl_read_preference_check(const bson_iter_t *value, char *problem)
             if (stl_value_as_document(&i, &tags) && !bson_empty(&tags))
                 only_other = "tags";
         } else if (strcmp(key, "maxStalenessSeconds") == 0) {
-            if (!stl_value_as_int64(&i, &n) ||
-                !(n == -1 || (n > 0 && n <= INT32_MAX)))
-                return FAULT("readPreference.maxStalenessSeconds must be a "
-                             "positive integer or -1");
-            if (n != -1)
+            if (!staleness_check(&i, &is_there, problem))
+                return false;
+            if (is_there)
                 only_other = "maxStalenessSeconds";
         } else if (strcmp(key, "hedge") == 0) {
-            bson_t hedge;
-
-            if (!BSON_ITER_HOLDS_DOCUMENT(&i))
-                return FAULT("readPreference.hedge must be a document, is %s",
-                             stl_type_name(&i));
-            if (stl_value_as_document(&i, &hedge) && !bson_empty(&hedge))
+            if (!hedge_check(&i, &is_there, problem))
+                return false;
+            if (is_there)
                 only_other = "hedge";
         } else {
             return FAULT("readPreference.%s is unknown", key);

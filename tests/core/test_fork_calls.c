@@ -24,7 +24,7 @@
 
 enum {
     SWEEPS = 3,
-    CALLS_MAX = 400,
+    CALLS_MAX = 512,
     BOUND_US = UNDER_TSAN || UNDER_ASAN ? 20000 : 1000
 };
 
@@ -109,7 +109,7 @@ typedef struct heirs {
     stator_promise_t *run_promise; /* kept by a function of client.run */
     stator_future_t *done;
     stator_future_t *failed;
-    stator_future_t *pending[8];
+    stator_future_t *pending[16];
     int n_pending;
     int epfd;
 } heirs_t;
@@ -164,6 +164,7 @@ static stator_future_t *transact(stator_session_t *session, void *arg)
 
 static void add(heirs_t *h, stator_future_t *f)
 {
+    ck_assert_int_lt(h->n_pending, 16);
     h->pending[h->n_pending++] = f;
 }
 
@@ -228,6 +229,7 @@ static heirs_t *heirs_new(void)
     hold_worker(s);
     add(h, stator_future_ref(ask_one(s, NULL))); /* queued */
     add(h, stator_change_stream_next(h->stream));
+    ck_assert(wire_wait_count(s->server, "getMore", 1, WIRE_WAIT));
     add_streams(h);
     return h;
 }

@@ -517,6 +517,29 @@ START_TEST(it_is_opened_again_once)
 }
 END_TEST
 
+/* In the second round with a turn of a minute, which is no rest. */
+START_TEST(a_server_that_never_gets_on_is_not_pestered)
+{
+    set_t *t = set_new();
+    stator_change_stream_t *stream =
+        watch(t->stage, _i == 0 ? NULL : "{'maxAwaitTimeMS': 60000}");
+    int rule = wire_rule_add(
+        t->server, &(wire_rule_t){.command = "getMore",
+                                  .action = WIRE_ERROR,
+                                  .code = 91,
+                                  .labels = "ResumableChangeStreamError"});
+    stator_future_t *f = stator_change_stream_next(stream);
+
+    ck_assert_int_eq(stator_future_wait(f, 800), ETIMEDOUT);
+    ck_assert_int_lt(wire_count(t->server, "aggregate"), 10);
+    wire_rule_remove(t->server, rule);
+    wire_events(t->server, 1);
+    ck_at(stator_future_document(done(f)), "n", "0");
+    end(stream);
+    set_free(t);
+}
+END_TEST
+
 START_TEST(a_refused_aggregate_fails_open)
 {
     set_t *t = set_new();
@@ -771,6 +794,8 @@ SUITE(change_stream)
     tcase_add_loop_test(goes_on, what_is_not_resumable_is_the_end, 0,
                         N_FATAL);
     tcase_add_test(goes_on, it_is_opened_again_once);
+    tcase_add_loop_test(goes_on, a_server_that_never_gets_on_is_not_pestered,
+                        0, 2);
     tcase_add_test(goes_on, a_refused_aggregate_fails_open);
     tcase_add_test(goes_on, time_that_runs_out_on_the_server_ends_nothing);
     tcase_add_test(goes_on, closed_while_it_is_opened_again_it_leaves_nothing);

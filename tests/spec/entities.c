@@ -129,6 +129,9 @@ static void free_stator(entity_t *entity)
     case ENTITY_CURSOR:
         stator_cursor_unref(entity->stator.cursor);
         break;
+    case ENTITY_STREAM:
+        stator_change_stream_unref(entity->stator.stream);
+        break;
     default:
         break;
     }

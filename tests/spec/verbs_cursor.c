@@ -359,6 +359,96 @@ static bool raw_stream_close(call_t *call)
     return true;
 }
 
+/* Takes `stream`. */
+static bool open_stream(call_t *call, stator_change_stream_t *stream)
+{
+    entity_t *entity = entity_new(ENTITY_STREAM, call->object->client);
+    stator_future_t *future = stator_change_stream_open(stream);
+
+    entity->stator.stream = stream;
+    call->result->made = entity;
+    if (!call_settle(call, future))
+        return false;
+    stator_future_unref(future);
+    return true;
+}
+
+static bool watch_client(call_t *call)
+{
+    bson_t pipeline;
+
+    call_view(call, "pipeline", &pipeline);
+    return open_stream(call, stator_client_watch(call->object->stator.client,
+                                                 &pipeline, &call->opts));
+}
+
+static bool watch_database(call_t *call)
+{
+    bson_t pipeline;
+
+    call_view(call, "pipeline", &pipeline);
+    return open_stream(call,
+                       stator_database_watch(call->object->stator.database,
+                                             &pipeline, &call->opts));
+}
+
+static bool watch_collection(call_t *call)
+{
+    bson_t pipeline;
+
+    call_view(call, "pipeline", &pipeline);
+    return open_stream(
+        call, stator_collection_watch(call->object->stator.collection,
+                                      &pipeline, &call->opts));
+}
+
+typedef stator_future_t *ask_fn(stator_change_stream_t *stream);
+
+static bool ask_stream(call_t *call, ask_fn *ask)
+{
+    stator_change_stream_t *stream = call->object->stator.stream;
+    const bson_t *event;
+    stator_future_t *future;
+
+    if (stream == NULL)
+        return verdict_fail(call->run->verdict, "the stream was closed");
+    future = ask(stream);
+    if (!call_settle(call, future))
+        return false;
+    event = stator_future_document(future);
+    if (event != NULL)
+        result_set_document(call->result, event);
+    stator_future_unref(future);
+    return true;
+}
+
+static bool stream_once(call_t *call)
+{
+    return ask_stream(call, stator_change_stream_try_next);
+}
+
+static bool stream_until(call_t *call)
+{
+    return ask_stream(call, stator_change_stream_next);
+}
+
+static bool stream_close(call_t *call)
+{
+    stator_change_stream_t *stream = call->object->stator.stream;
+    stator_future_t *future;
+
+    if (stream == NULL)
+        return true;
+    call->object->stator.stream = NULL;
+    future = stator_change_stream_close(stream);
+    stator_change_stream_unref(stream);
+    if (!call_settle(call, future))
+        return false;
+    call->result->failed = false;
+    stator_future_unref(future);
+    return true;
+}
+
 #define COMMAND                                                                \
     "!command commandName batchSize comment cursorType maxTimeMS | "           \
     "readPreference session"
@@ -380,17 +470,18 @@ const verb_t cursor_verbs[] = {
     {"iterateUntilDocumentOrError", ENTITY_CURSOR, "", raw_until, once, NULL,
      MATCH_ROOT},
     {"close", ENTITY_CURSOR, "", raw_close, close_, NULL, MATCH_ROOT},
-    {"createChangeStream", ENTITY_CLIENT, STREAM, raw_watch_client, NULL, NULL,
-     MATCH_ROOT},
-    {"createChangeStream", ENTITY_DATABASE, STREAM, raw_watch_database, NULL,
-     NULL, MATCH_ROOT},
+    {"createChangeStream", ENTITY_CLIENT, STREAM, raw_watch_client,
+     watch_client, NULL, MATCH_ROOT},
+    {"createChangeStream", ENTITY_DATABASE, STREAM, raw_watch_database,
+     watch_database, NULL, MATCH_ROOT},
     {"createChangeStream", ENTITY_COLLECTION, STREAM, raw_watch_collection,
-     NULL, NULL, MATCH_ROOT},
-    {"iterateOnce", ENTITY_STREAM, "", raw_stream_once, NULL, NULL,
-     MATCH_ROOT},
-    {"iterateUntilDocumentOrError", ENTITY_STREAM, "", raw_stream_until, NULL,
+     watch_collection, NULL, MATCH_ROOT},
+    {"iterateOnce", ENTITY_STREAM, "", raw_stream_once, stream_once,
      NULL, MATCH_ROOT},
-    {"close", ENTITY_STREAM, "", raw_stream_close, NULL, NULL, MATCH_ROOT},
+    {"iterateUntilDocumentOrError", ENTITY_STREAM, "", raw_stream_until,
+     stream_until, NULL, MATCH_ROOT},
+    {"close", ENTITY_STREAM, "", raw_stream_close, stream_close, NULL,
+     MATCH_ROOT},
     {.name = "close",
      .on = ENTITY_CLIENT,
      .lacks = "a client of libmongoc ends when it is destroyed"},

@@ -96,6 +96,10 @@ static const stage_t stages[] = {
     {.name = "listening", listening},
     {.name = "a dispatcher that goes first", dispatcher_first},
     {.name = "contexts", contexts},
+    {.name = "an adopted pool that tells", listening,
+     .opts = "{\"workers\": 2, \"events\": \"command\"}",
+     .from_pool = true,
+     .is_offline = true},
 };
 
 STAGE_TESTS
