@@ -13,7 +13,7 @@
  * K2  `resume` is the place after all that is in the buffer, so what a new
  *     cursor brings follows it: nothing is lost, nothing comes twice.
  * K3  There is no limit to that, as with the driver; but who is lost again and
- *     again takes a turn's rest before it is opened.
+ *     again takes a short rest before it is opened.
  * K4  As the change streams specification has it, the place is an event's
  *     _id, and after a batch's last event its postBatchResumeToken, if the
  *     server gives one; before any, it is the time of the aggregate. */

@@ -305,6 +305,8 @@ static void name_stuck_workers(stator_client_t *client)
 
         if (n == MOST)
             break;
+        if (w->is_watcher && w->op == NULL) /* waits for another */
+            continue;
         n++;
         s->since = stf_now_ns();
         s->site = NULL;

@@ -124,10 +124,12 @@ static struct stc_connection *advance(struct stc_lease *lease)
     lease->current = op;
     op->queued_at = stf_now_ns();
     /* Within the lock, so that who withdraws it finds it there. */
-    if (op->in_lane)
+    if (op->in_lane) {
+        op->is_urgent = true; /* Y6 */
         stc_queue_push_to(&client->queue, op->cursor->home, op);
-    else
+    } else {
         stc_queue_push(&client->queue, op);
+    }
     return NULL;
 }
 
@@ -174,6 +176,26 @@ void stc_lease_enter(struct stc_lease *lease, struct stc_op *op)
     op->on_lease = true;
     cds_list_add_tail(&op->listed, &lease->waiting);
     go_on(lease);
+}
+
+bool stc_lease_begin(struct stc_lease *lease, struct stc_op *op)
+{
+    bool begins;
+
+    pthread_mutex_lock(&lease->lock);
+    if (lease->current == NULL && cds_list_empty(&lease->waiting))
+        lease->current = op;
+    begins = lease->current == op;
+    pthread_mutex_unlock(&lease->lock);
+    if (begins)
+        return true;
+    stc_op_take_place(op); /* again: the watcher has discharged it */
+    stc_op_ref(op);        /* the line's */
+    stc_lease_enter(lease, op);
+    /* It can have been given up while it was nowhere. */
+    if (stc_op_is_settled(op))
+        stc_cursor_withdraw(op);
+    return false;
 }
 
 static bool unpark(struct stc_op *op)
@@ -369,7 +391,7 @@ void stc_leases_abandon(stator_client_t *client)
 
     while ((tie = stc_ties_next(client, STC_LEASE, round)) != NULL) {
         while ((op = take_ender(stc_lease_of(tie))) != NULL) {
-            stc_queue_discharge(&client->queue);
+            stc_op_leave_place(op);
             stc_op_unref(op);
         }
         stc_lease_unref(stc_lease_of(tie));

@@ -31,7 +31,10 @@
  * Y5  A parked request has a place in the queue (Q1) and a reference of the
  *     pool's; whoever takes it out of the pool's list has both.  One thread
  *     at a time serves: who is served can be over at once, and gives back
- *     while it is.  None is served on a client that closes. */
+ *     while it is.  None is served on a client that closes.
+ * Y6  What runs on a watcher (watcher.h) waits for that one first, and keeps
+ *     nobody from the lease meanwhile.  Then it begins at once, or gets into
+ *     the line; from there it goes before all else that the watcher has. */
 #ifndef STC_LEASE_H
 #define STC_LEASE_H
 
@@ -87,6 +90,9 @@ void stc_lease_disuse(struct stc_lease *lease);
 /* `op` has been admitted and is to run on the lease, in its turn.  Takes a
  * reference of the caller's on it, for the line and then the queue. */
 void stc_lease_enter(struct stc_lease *lease, struct stc_op *op);
+/* A watcher has time for `op`.  True: it is the current one.  False: it waits
+ * in the line. */
+bool stc_lease_begin(struct stc_lease *lease, struct stc_op *op);
 /* As stc_queue_withdraw, of an operation on `lease`, wherever it is. */
 bool stc_lease_withdraw(struct stc_lease *lease, struct stc_op *op);
 /* A worker has finished `op`, the current one. */

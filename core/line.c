@@ -236,9 +236,9 @@ static void queue_next(struct stc_cursor *c, struct stc_op *op,
     stc_op_ref(op);
     stc_op_ref(op); /* the queue's */
     op->queued_at = stf_now_ns();
-    if (c->lease != NULL) /* which knows the way to a watcher */
+    if (c->lease != NULL && !c->in_lane)
         stc_lease_enter(c->lease, op);
-    else if (home != NULL)
+    else if (home != NULL) /* who knows the way to a lease: Y6 in lease.h */
         stc_queue_push_to(q, home, op);
     else
         stc_queue_push(q, op);

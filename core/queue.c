@@ -231,7 +231,7 @@ static struct stc_op *take_own(struct stc_queue *q, struct stc_worker *w)
             cds_list_del(&op->listed);
             stc_op_move(op, STC_OUTSIDE);
         }
-        ends = op == NULL && q->stopped;
+        ends = op == NULL && q->stopped && atomic_load(&q->waiting) == 0;
         w->op = op;
         w->ending = ends;
         pthread_mutex_unlock(&q->lock);

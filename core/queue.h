@@ -26,7 +26,9 @@
  *     its inbox only.  It sleeps apart, so that it never gets a wake-up that
  *     another one could have used.
  * Q7  A watcher takes from `urgent`, then from its inbox, and nothing else.
- *     It sleeps on a word of its own, which it has read before it looks. */
+ *     It sleeps on a word of its own, which it has read before it looks.  It
+ *     ends when `waiting` is 0, for what waits in a lease's line comes back to
+ *     it. */
 #ifndef STC_QUEUE_H
 #define STC_QUEUE_H
 

@@ -251,7 +251,7 @@ static void serve_what_is_here(struct stc_cursor *c, struct stc_op *op)
             serve_nothing(op);
         break;
     case STC_OPEN:
-        if (c->is_open && !c->closed)
+        if (c->is_open && !c->closed && !c->has_failed)
             serve_nothing(op);
         else if (ends)
             serve_end(c, op);

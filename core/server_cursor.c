@@ -143,7 +143,7 @@ static bool choose_server(struct stc_server_cursor *s, struct stc_call *call,
     return true;
 }
 
-/* A change stream's errors are judged by it. */
+/* A change stream's errors are judged by it, and what a getMore may bear. */
 static void note_wire_version(struct stc_server_cursor *s,
                               mongoc_client_t *client)
 {
@@ -309,7 +309,8 @@ static void make_empty(bson_t *reply)
     bson_append_array_end(reply, &none);
 }
 
-/* The getMore bears the find's preference, as the driver's does. */
+/* The getMore bears the find's preference, as the driver's does; that of its
+ * change streams bears none. */
 static void keep_prefs(struct stc_server_cursor *s,
                        const struct stc_call *call, enum manner manner)
 {
@@ -318,7 +319,7 @@ static void keep_prefs(struct stc_server_cursor *s,
         : manner == COMMANDS ? call->own_read_prefs
                              : NULL;
 
-    if (s->id != 0 && prefs != NULL &&
+    if (s->id != 0 && prefs != NULL && call->stream == NULL &&
         mongoc_read_prefs_get_mode(prefs) != MONGOC_READ_PRIMARY)
         s->prefs = mongoc_read_prefs_copy(prefs);
 }
@@ -361,7 +362,7 @@ bool stc_server_cursor_open(struct stc_server_cursor *s,
              choose_server(s, call, &manner, &opts);
     if (ok)
         begin_session(s, call, &opts);
-    if (ok && verb == &stc_verb_watch)
+    if (ok && (verb == &stc_verb_watch || s->comment != NULL))
         note_wire_version(s, call->client);
     if (ok) {
         bson_destroy(&reply);
@@ -427,6 +428,7 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
     bson_t command = BSON_INITIALIZER, reply;
     char db[256];
     const char *name = split(s, db, sizeof db);
+    enum { WIRE_VERSION_4_4 = 9 }; /* before, a comment is an error there */
     bool ok;
 
     s->has_answered = false;
@@ -438,7 +440,7 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
         turn_ms = s->max_await_time_ms;
     if (turn_ms > 0)
         BSON_APPEND_INT64(&command, "maxTimeMS", turn_ms);
-    if (s->comment != NULL) {
+    if (s->comment != NULL && s->wire_version >= WIRE_VERSION_4_4) {
         uint32_t length;
         bson_t comment;
 

@@ -20,7 +20,7 @@ struct stc_server_cursor {
     bool has_answered; /* the server, to the command sent last */
     bool is_orphan;    /* it has the cursor, but its reply can not be used */
     bool is_lost; /* it has none: to be opened again, in the same session */
-    int wire_version; /* its, of a change stream's */
+    int wire_version; /* its, if it is a change stream or has a comment */
     bool tailable;
     int64_t batch_size;        /* 0: the server's */
     int64_t max_await_time_ms; /* 0: none */

@@ -189,13 +189,22 @@ static bool was_answered(const struct stc_cursor *c)
     return room->has_reply && !bson_empty(&room->reply);
 }
 
-/* K3: another's request ends it. */
-static void rest(struct stc_worker *w, const struct stc_cursor *c)
+/* It is no failure of the cursor's. */
+static void forget_failure(struct stc_cursor *c)
 {
+    stf_result_free(c->failure_room); /* the next trip makes another */
+    c->failure_room = NULL;
+}
+
+/* K3: another's request ends it.  Nothing cuts it, so it is short whatever
+ * the user's turn is. */
+static void rest(struct stc_worker *w)
+{
+    enum { REST_MS = 200 };
     uint32_t word = atomic_load(&w->word);
 
     stf_futex_wait(&w->word, word,
-                   stf_deadline_after_ms(stc_lane_turn_ms(w, c)));
+                   stf_deadline_after_ms(REST_MS));
 }
 
 /* Its session stays, as with the driver. */
@@ -204,13 +213,23 @@ static void lose_place(struct stc_worker *w, struct stc_cursor *c)
     enum { AT_ONCE = 3 };
 
     if (++c->stream->n_in_a_row > AT_ONCE)
-        rest(w, c);
+        rest(w);
     stc_server_cursor_lose(&c->server, c->server.connection->client,
                            was_answered(c));
     c->stream->is_resumed = true;
     atomic_fetch_add(&c->client->lane.resumes, 1);
-    stf_result_free(c->failure_room); /* the next trip makes another */
-    c->failure_room = NULL;
+    forget_failure(c);
+}
+
+/* In the lane the time of a request is that one's alone, also if the server
+ * says so of the command that opens: the next request sends it anew. */
+static bool has_run_out(const struct stc_cursor *c, const struct trip *t)
+{
+    const bson_error_t *error = &c->failure_room->error;
+
+    return c->in_lane && !t->ok && !t->is_turn &&
+           error->domain == STATOR_ERROR_DOMAIN &&
+           error->code == STATOR_ERROR_EXPIRED;
 }
 
 /* Documents have come.  False: some of them can not be handed out. */
@@ -284,6 +303,11 @@ static struct trip travel(struct stc_worker *w, struct stc_cursor *c,
             keep(w, c);
     } else {
         leave_server(w, c, connection);
+        if (has_run_out(c, &t)) {
+            forget_failure(c);
+            stc_op_give_up(op, STC_BY_DEADLINE);
+            t.made = false;
+        }
     }
     return t;
 }

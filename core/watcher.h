@@ -15,7 +15,8 @@
  * Z1  A cursor of the lane (`in_lane`) is served by one watcher, `home`, from
  *     its first request to its end; all that a watcher serves shares its one
  *     connection, which was set aside for it (P1 in pool.h).  What has a lease
- *     of the user's runs on that one's connection, in its line.
+ *     of the user's runs on that one's connection, and gets into its line when
+ *     the watcher has time for it (Y6 in lease.h).
  * Z2  A watcher takes from its own lists only, workers never from them.  So no
  *     short operation waits for a stream, nor takes a stream's place: the
  *     lane's places are counted apart (Q1), up to the same limit.

@@ -264,6 +264,8 @@ static void *worker_main(void *arg)
     while ((op = stc_queue_take(&w->client->queue, w)) != NULL) {
         struct stc_lease *lease = op->acquires ? NULL : stc_op_lease(op);
 
+        if (op->in_lane && lease != NULL && !stc_lease_begin(lease, op))
+            continue;
         stf_thread()->context = stc_op_future(op)->context;
         if (op->is_request)
             stc_cursor_run(w, op); /* it may be in other hands by now */

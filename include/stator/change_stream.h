@@ -14,9 +14,11 @@
  * share its one connection and take turns, each a getMore that waits at the
  * server until an event comes or the turn is over.  How long a turn is is
  * Stator's to choose: all on one watcher have had theirs in about a second, and
- * none is longer than half of one.  A maxAwaitTimeMS of yours is kept, and is
- * one turn; the other streams of that watcher wait for it.  Only streams with a
- * request waiting take turns.  Short operations wait for none of this.
+ * none is longer than half of one; with more than 200 streams on a watcher it
+ * takes longer.  A maxAwaitTimeMS of yours is kept, and is one turn; the other
+ * streams of that watcher wait for it, also to be opened or closed.  Only
+ * streams with a request waiting take turns.  Short operations wait for none of
+ * this, but for those on a stream's own lease or session.
  *
  * A stream goes on by itself after a failure of the network, and after those of
  * the server that the change streams specification calls resumable: it is
@@ -50,7 +52,8 @@ typedef struct stator_change_stream stator_change_stream_t;
  *   batchSize (int), maxAwaitTimeMS (int of 1 and more, milliseconds)
  *   collation, comment, readConcern, readPreference; what is not known goes
  *   into the aggregate
- *   leaseId, sessionId: the stream runs there, its turns in that one's line
+ *   leaseId, sessionId: the stream runs there: its turns, of a tenth of a
+ *   second at most, and the other operations there wait for each other
  *   timeoutMS: of each request anew
  *
  * Thread: any.  Owns: a new stream, never NULL; copies its arguments.

@@ -2,6 +2,7 @@
 /* test_watcher.c - the lane of long waits, on the wire server's feed: who
  * waits, who is cut and who is not, and that no short operation minds. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "tests/core/support.h"
 
@@ -507,6 +508,62 @@ START_TEST(on_a_lease_turns_and_operations_take_turns)
 }
 END_TEST
 
+/* While the only watcher is in another stream's turn of a minute. */
+START_TEST(a_lease_is_free_until_its_stream_has_a_watcher)
+{
+    scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
+    stator_future_t *leased = lend(stator_client_lease(s->client, NULL));
+    stator_lease_t *lease = stator_future_lease(ck_done(leased));
+    stator_change_stream_t *other = watch(s, LONG_TURN), *stream;
+    bson_t opts = BSON_INITIALIZER;
+    stator_future_t *next, *others;
+
+    ck_assert(stator_lease_append(lease, &opts, NULL));
+    stream = stator_collection_watch(s->things, NULL, &opts);
+    done(stator_change_stream_open(stream));
+    others = ask_next(other);
+    await_more(s, 1);
+    next = ask_next(stream);
+    for (int i = 0; i < 3; i++)
+        done(stator_collection_find_one(s->things, NULL, &opts));
+    ck_pending(others);
+    wire_events(s->server, 1);
+    ck_event(others, 0);
+    ck_event(next, 0);
+    done(stator_change_stream_close(stream));
+    stator_change_stream_unref(stream);
+    stator_change_stream_unref(other);
+    stator_lease_unref(lease);
+    bson_destroy(&opts);
+    scene_free(s);
+}
+END_TEST
+
+/* Its close is in the lease's line, behind what does not end, when the time of
+ * the client's close is up. */
+START_TEST(a_stream_behind_what_hangs_ends_with_the_client)
+{
+    scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
+    stator_future_t *leased = lend(stator_client_lease(s->client, NULL));
+    stator_lease_t *lease = stator_future_lease(ck_done(leased));
+    bson_t opts = BSON_INITIALIZER;
+    stator_change_stream_t *stream;
+    stator_future_t *held;
+
+    ck_assert(stator_lease_append(lease, &opts, NULL));
+    stream = stator_collection_watch(s->things, NULL, &opts);
+    done(stator_change_stream_open(stream));
+    held = lend(stator_collection_find_one(s->held, NULL, &opts));
+    ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
+    close_with(s, "{'timeoutMS': 300}");
+    ck_cancelled(held, STATOR_MAYBE_SENT);
+    stator_change_stream_unref(stream);
+    stator_lease_unref(lease);
+    bson_destroy(&opts);
+    scene_free(s);
+}
+END_TEST
+
 START_TEST(a_lease_and_its_stream_end_with_the_client)
 {
     scene_t *s = scene_new("{'workers': 2, 'watchers': 1}");
@@ -528,6 +585,95 @@ START_TEST(a_lease_and_its_stream_end_with_the_client)
     stator_change_stream_unref(stream);
     stator_lease_unref(lease);
     bson_destroy(&opts);
+    scene_free(s);
+}
+END_TEST
+
+/* ---- all at once ---------------------------------------------------------- */
+
+typedef struct rush {
+    stator_change_stream_t *streams[3];
+    unsigned seed;
+    bool closes;
+} rush_t;
+
+static unsigned draw(unsigned *seed, unsigned n)
+{
+    *seed = *seed * 1103515245u + 12345u;
+    return (*seed >> 16) % n;
+}
+
+static void *rush(void *arg)
+{
+    rush_t *r = arg;
+    stator_change_stream_t *s;
+    stator_future_t *f;
+    bson_t token;
+
+    for (int i = 0; i < 200; i++) {
+        s = stator_change_stream_ref(r->streams[draw(&r->seed, 3)]);
+        switch (draw(&r->seed, r->closes && i > 150 ? 6 : 5)) {
+        case 0:
+            f = stator_change_stream_open(s);
+            break;
+        case 1:
+            f = stator_change_stream_try_next(s);
+            break;
+        case 5:
+            f = stator_change_stream_close(s);
+            break;
+        default:
+            f = stator_change_stream_next(s);
+            stator_future_wait(f, (int)draw(&r->seed, 3));
+            stator_future_cancel(f);
+        }
+        if (stator_change_stream_resume_token(s, &token))
+            bson_destroy(&token);
+        stator_future_unref(f);
+        stator_change_stream_unref(s);
+    }
+    return NULL;
+}
+
+/* From several threads, while events come and connections break. */
+START_TEST(anything_may_be_asked_at_any_time)
+{
+    enum { THREADS = 3, ROUNDS = 6 };
+    scene_t *s = scene_new("{'workers': 1, 'watchers': 2}");
+    pthread_t threads[THREADS];
+    rush_t rushes[THREADS];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        stator_change_stream_t *streams[3];
+
+        for (int i = 0; i < 3; i++)
+            streams[i] = stator_collection_watch(
+                s->things, NULL,
+                i == 0 ? J(LONG_TURN) : J("{'batchSize': 1}"));
+        for (int i = 0; i < THREADS; i++) {
+            rushes[i] = (rush_t){
+                .streams = {streams[0], streams[1], streams[2]},
+                .seed = (unsigned)(round * THREADS + i),
+                .closes = round % 2 == 0};
+            ck_assert_int_eq(
+                pthread_create(&threads[i], NULL, rush, &rushes[i]), 0);
+        }
+        for (int i = 0; i < 30; i++) {
+            wire_events(s->server, 2);
+            if (i % 10 == 5)
+                wire_server_hang_up(s->server, WIRE_RST);
+            stator_future_wait(ask_one(s, NULL), -1);
+        }
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        for (int i = 0; i < 3; i++) {
+            if (round % 3 == 2)
+                done(stator_change_stream_close(streams[i]));
+            stator_change_stream_unref(streams[i]);
+        }
+        wire_events(s->server, 1); /* for who still waits */
+    }
+    await_stat(s->client, "streams", 0);
     scene_free(s);
 }
 END_TEST
@@ -555,7 +701,11 @@ SUITE(watcher)
     tcase_add_test(lane, what_waits_takes_nothing_from_short_operations);
     tcase_add_test(lane, without_watchers_it_is_refused);
     tcase_add_test(lane, on_a_lease_turns_and_operations_take_turns);
+    tcase_add_test(lane, a_lease_is_free_until_its_stream_has_a_watcher);
+    tcase_add_loop_test(
+        lane, a_stream_behind_what_hangs_ends_with_the_client, 0, 10);
     tcase_add_test(lane, a_lease_and_its_stream_end_with_the_client);
+    tcase_add_test(lane, anything_may_be_asked_at_any_time);
     tcase_add_test(tail, an_awaiting_cursor_waits_for_documents);
     tcase_add_test(tail, an_awaiting_cursor_on_nothing_is_dead);
     tcase_add_test(tail, a_cursor_that_is_only_tailable_does_not_wait);

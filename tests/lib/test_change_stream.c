@@ -13,17 +13,22 @@ typedef struct set {
     stage_t *stage;
 } set_t;
 
-static set_t *set_new(void)
+static set_t *set_of(const wire_options_t *options)
 {
     set_t *t = calloc(1, sizeof *t);
     char uri[WIRE_URI_SIZE];
 
-    t->server = wire_server_new(NULL);
+    t->server = wire_server_new(options);
     ck_assert_ptr_nonnull(t->server);
     t->stage = stage_new(wire_server_uri(t->server, "retryReads=false", uri,
                                          sizeof uri),
                          "{'workers': 1, 'watchers': 2}", false);
     return t;
+}
+
+static set_t *set_new(void)
+{
+    return set_of(NULL);
 }
 
 static void set_free(set_t *t)
@@ -95,6 +100,26 @@ static const char *sent(set_t *t, const char *name, size_t i,
 #define ck_sent(t, name, i, path, text) \
     ck_assert_str_eq(sent(t, name, i, path), text)
 
+static const wire_rule_t failures[] = {
+    {.action = WIRE_ERROR, .code = 43},
+    {.action = WIRE_ERROR, .code = 91,
+     .labels = "ResumableChangeStreamError"},
+    {.action = WIRE_CLOSE, .end = WIRE_FIN},
+    {.action = WIRE_CLOSE, .end = WIRE_RST},
+    {.action = WIRE_CUT},
+};
+
+enum { N_FAILURES = sizeof failures / sizeof *failures };
+
+static void fail_next(set_t *t, const wire_rule_t *how, const char *command)
+{
+    wire_rule_t rule = *how;
+
+    rule.command = command;
+    rule.times = 1;
+    ck_assert_int_gt(wire_rule_add(t->server, &rule), 0);
+}
+
 /* ---- what is sent ------------------------------------------------------ */
 
 START_TEST(options_go_where_they_belong)
@@ -125,6 +150,38 @@ START_TEST(options_go_where_they_belong)
     ck_sent(t, "getMore", 0, "maxTimeMS", "33");
     ck_sent(t, "getMore", 0, "batchSize", "7");
     ck_sent(t, "getMore", 0, "comment", "'hi'");
+    end(stream);
+    set_free(t);
+}
+END_TEST
+
+/* As of the driver's own streams, also when it is opened again. */
+START_TEST(a_getmore_bears_no_read_preference)
+{
+    set_t *t = set_of(&(wire_options_t){.member = {.role = WIRE_PRIMARY}});
+    stator_change_stream_t *stream =
+        watch(t->stage, "{'readPreference': {'mode': 'secondaryPreferred'}}");
+
+    ck_sent(t, "aggregate", 0, "$readPreference.mode", "'secondaryPreferred'");
+    fail_next(t, &failures[0], "getMore");
+    done(stator_change_stream_try_next(stream));
+    ck_sent(t, "aggregate", 1, "$readPreference.mode", "'secondaryPreferred'");
+    for (size_t i = 0; i < 2; i++)
+        ck_sent(t, "getMore", i, "$readPreference", "");
+    end(stream);
+    set_free(t);
+}
+END_TEST
+
+/* Where it is an error. */
+START_TEST(an_old_server_gets_no_comment_with_a_getmore)
+{
+    set_t *t = set_of(&(wire_options_t){.max_wire_version = 8});
+    stator_change_stream_t *stream = watch(t->stage, "{'comment': 'hi'}");
+
+    done(stator_change_stream_try_next(stream));
+    ck_sent(t, "aggregate", 0, "comment", "'hi'");
+    ck_sent(t, "getMore", 0, "comment", "");
     end(stream);
     set_free(t);
 }
@@ -330,26 +387,6 @@ END_TEST
 
 /* ---- going on ---------------------------------------------------------- */
 
-static const wire_rule_t failures[] = {
-    {.action = WIRE_ERROR, .code = 43},
-    {.action = WIRE_ERROR, .code = 91,
-     .labels = "ResumableChangeStreamError"},
-    {.action = WIRE_CLOSE, .end = WIRE_FIN},
-    {.action = WIRE_CLOSE, .end = WIRE_RST},
-    {.action = WIRE_CUT},
-};
-
-enum { N_FAILURES = sizeof failures / sizeof *failures };
-
-static void fail_next(set_t *t, const wire_rule_t *how, const char *command)
-{
-    wire_rule_t rule = *how;
-
-    rule.command = command;
-    rule.times = 1;
-    ck_assert_int_gt(wire_rule_add(t->server, &rule), 0);
-}
-
 START_TEST(it_goes_on_behind_what_has_come)
 {
     set_t *t = set_new();
@@ -457,6 +494,8 @@ START_TEST(what_is_not_resumable_is_the_end)
           (uint32_t)fatal[_i].code, "");
     fails(stator_change_stream_next(stream), MONGOC_ERROR_SERVER,
           (uint32_t)fatal[_i].code, "");
+    fails(stator_change_stream_open(stream), MONGOC_ERROR_SERVER,
+          (uint32_t)fatal[_i].code, ""); /* it watches no more */
     ck_assert_int_eq(wire_count(t->server, "aggregate"), 1);
     ck_assert_int_eq(wire_count(t->server, "killCursors"), 1);
     end(stream);
@@ -478,10 +517,12 @@ START_TEST(it_is_opened_again_once)
 }
 END_TEST
 
+/* In the second round with a turn of a minute, which is no rest. */
 START_TEST(a_server_that_never_gets_on_is_not_pestered)
 {
     set_t *t = set_new();
-    stator_change_stream_t *stream = watch(t->stage, NULL);
+    stator_change_stream_t *stream =
+        watch(t->stage, _i == 0 ? NULL : "{'maxAwaitTimeMS': 60000}");
     int rule = wire_rule_add(
         t->server, &(wire_rule_t){.command = "getMore",
                                   .action = WIRE_ERROR,
@@ -509,6 +550,37 @@ START_TEST(a_refused_aggregate_fails_open)
               "aggregate");
     fails(stator_change_stream_open(stream), MONGOC_ERROR_SERVER, 40573, "");
     fails(stator_change_stream_next(stream), MONGOC_ERROR_SERVER, 40573, "");
+    end(stream);
+    set_free(t);
+}
+END_TEST
+
+/* The server says so before the keeper does; in the second round when it is
+ * opened again. */
+START_TEST(time_that_runs_out_on_the_server_ends_nothing)
+{
+    static const wire_rule_t too_slow = {.action = WIRE_ERROR, .code = 50};
+    set_t *t = set_new();
+    stator_change_stream_t *stream = stator_collection_watch(
+        t->stage->collection, NULL, J("{'timeoutMS': %d, 'comment': 'hi', "
+                                      "'startAfter': {'_data': '0'}}",
+                                      LIB_PATIENCE_MS));
+
+    wire_events(t->server, 3);
+    for (int round = 0; round < 2; round++) {
+        if (round > 0)
+            fail_next(t, &failures[0], "getMore");
+        fail_next(t, &too_slow, "aggregate");
+        for (int i = round; round > 0 && i < 3; i++)
+            ck_next(stream, i);
+        fails(stator_change_stream_next(stream), STATOR_ERROR_DOMAIN,
+              STATOR_ERROR_EXPIRED, "timeoutMS");
+        if (round == 0)
+            ck_next(stream, 0);
+    }
+    wire_events(t->server, 1);
+    ck_next(stream, 3);
+    ck_assert_int_eq(wire_count(t->server, "aggregate"), 4);
     end(stream);
     set_free(t);
 }
@@ -704,6 +776,8 @@ SUITE(change_stream)
     TCase *live = suite_case("change_stream_live");
 
     tcase_add_test(tc, options_go_where_they_belong);
+    tcase_add_test(tc, a_getmore_bears_no_read_preference);
+    tcase_add_test(tc, an_old_server_gets_no_comment_with_a_getmore);
     tcase_add_test(tc, a_database_and_a_client_can_be_watched);
     tcase_add_loop_test(tc, wrong_arguments_fail_the_first_future, 0,
                         N_WRONG);
@@ -720,8 +794,10 @@ SUITE(change_stream)
     tcase_add_loop_test(goes_on, what_is_not_resumable_is_the_end, 0,
                         N_FATAL);
     tcase_add_test(goes_on, it_is_opened_again_once);
-    tcase_add_test(goes_on, a_server_that_never_gets_on_is_not_pestered);
+    tcase_add_loop_test(goes_on, a_server_that_never_gets_on_is_not_pestered,
+                        0, 2);
     tcase_add_test(goes_on, a_refused_aggregate_fails_open);
+    tcase_add_test(goes_on, time_that_runs_out_on_the_server_ends_nothing);
     tcase_add_test(goes_on, closed_while_it_is_opened_again_it_leaves_nothing);
     tcase_add_test(goes_on, no_event_is_lost_and_none_comes_twice);
     tcase_add_test(each, each_goes_on_until_it_is_told_to_stop);
