@@ -136,15 +136,14 @@ enum { CANCELLED_AT_ONCE = 128 };
 static size_t last_pending(struct stf_line *line,
                            stator_future_t *out[CANCELLED_AT_ONCE])
 {
+    struct cds_list_head *at;
     struct stf_steps *s;
     size_t n = 0;
 
     pthread_mutex_lock(&line->lock);
-    cds_list_for_each_entry_reverse(s, &line->waiting, waiting)
-    {
-        if (n == CANCELLED_AT_ONCE)
-            break;
-        if (!is_over(s))
+    for (at = line->waiting.prev; at != &line->waiting; at = at->prev) {
+        s = stf_container_of(at, struct stf_steps, waiting);
+        if (n < CANCELLED_AT_ONCE && !is_over(s))
             out[n++] = stator_future_ref(&s->future);
     }
     s = line->running;
