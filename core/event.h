@@ -46,6 +46,9 @@ void stc_events_free(struct stc_events *e); /* NULL is fine */
  * already. */
 bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool);
 
+/* Commands that this thread sends from now on are not told, or are again. */
+void stc_events_hush(bool hush);
+
 void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
 #endif /* STC_EVENT_H */

@@ -286,12 +286,16 @@ void stc_listeners_destroy(struct stc_listeners *all)
 
 void stc_listeners_append(struct stc_listeners *all, bson_t *out)
 {
-    int64_t n;
+    const stator_listener_t *l;
+    int64_t n, waiting = 0;
 
     pthread_mutex_lock(&all->lock);
     n = all->n;
+    cds_list_for_each_entry(l, &all->all, node)
+        waiting += l->n;
     pthread_mutex_unlock(&all->lock);
     BSON_APPEND_INT64(out, "listeners", n);
+    BSON_APPEND_INT64(out, "waiting", waiting);
     BSON_APPEND_INT64(out, "dropped", atomic_load(&all->n_dropped));
 }
 

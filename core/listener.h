@@ -61,7 +61,7 @@ void stc_listeners_deliver(struct stc_listeners *all,
                            stator_event_type_t type,
                            struct stator_event *event);
 
-/* {"listeners": .., "dropped": ..} */
+/* {"listeners": .., "waiting": .., "dropped": ..} */
 void stc_listeners_append(struct stc_listeners *all, bson_t *out);
 
 /* One more, for the types of `how`.  NULL: `error`. */
