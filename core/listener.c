@@ -13,6 +13,12 @@
 /* How many are handed over in one turn. */
 enum { TURN = 64 };
 
+/* V7: of which, and how many. */
+static const uint32_t EARLY_TYPES =
+    ((1u << STATOR_EVENT_EVENTS_DROPPED) - 1) &
+    ~((1u << STATOR_EVENT_SERVER_OPENING) - 1);
+enum { EARLY_MOST = 1000 };
+
 struct entry {
     struct cds_list_head node;
     struct stator_event *event; /* a reference */
@@ -58,7 +64,7 @@ static void release(stator_listener_t *l)
 static void find_wanted(struct stc_listeners *all)
 {
     const stator_listener_t *l;
-    uint32_t wanted = 0;
+    uint32_t wanted = all->keeps_early ? EARLY_TYPES : 0;
 
     cds_list_for_each_entry(l, &all->all, node)
         wanted |= l->types;
@@ -225,6 +231,19 @@ static void post(stator_listener_t *l)
     stf_dispatcher_release(d);
 }
 
+/* One more reference, for a queue.  NULL: no memory. */
+static struct entry *entry_new(struct stator_event *event)
+{
+    struct entry *entry = malloc(sizeof *entry);
+
+    if (entry == NULL)
+        return NULL;
+    entry->event = event;
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+    entry->lost = 0;
+    return entry;
+}
+
 /* Under lock: it has room, and gets a reference.  False: it is lost. */
 static bool enqueue(stator_listener_t *l, struct stator_event *event)
 {
@@ -233,11 +252,9 @@ static bool enqueue(stator_listener_t *l, struct stator_event *event)
     if (event == NULL || l->n >= l->limit ||
         (l->n > 0 && l->bytes + event->size > l->max_bytes))
         return false;
-    entry = malloc(sizeof *entry);
+    entry = entry_new(event);
     if (entry == NULL)
         return false;
-    entry->event = event;
-    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
     entry->lost = l->lost;
     l->lost = 0;
     l->n++;
@@ -245,6 +262,80 @@ static bool enqueue(stator_listener_t *l, struct stator_event *event)
     cds_list_add_tail(&entry->node, &l->queue);
     return true;
 }
+
+/* Under lock. */
+static void give(struct stc_listeners *all, stator_listener_t *l,
+                 struct stator_event *event)
+{
+    if (enqueue(l, event))
+        return;
+    l->lost++;
+    atomic_fetch_add(&all->n_dropped, 1);
+}
+
+/* ---- early: V7 --------------------------------------------------- */
+
+/* Under lock. */
+static void keep(struct stc_listeners *all, struct stator_event *event)
+{
+    struct entry *entry = NULL;
+
+    if (event != NULL && all->n_early < EARLY_MOST && all->lost_early == 0)
+        entry = entry_new(event);
+    if (entry == NULL) {
+        all->lost_early++;
+        return;
+    }
+    all->n_early++;
+    cds_list_add_tail(&entry->node, &all->early);
+}
+
+/* Under lock: what was kept, in `kept`, and no more. */
+static void end_early(struct stc_listeners *all, struct cds_list_head *kept)
+{
+    cds_list_splice(&all->early, kept);
+    CDS_INIT_LIST_HEAD(&all->early);
+    all->n_early = all->lost_early = 0;
+    all->keeps_early = false;
+}
+
+void stc_listeners_keep_early(struct stc_listeners *all)
+{
+    pthread_mutex_lock(&all->lock);
+    all->keeps_early = true;
+    find_wanted(all);
+    pthread_mutex_unlock(&all->lock);
+}
+
+void stc_listeners_forget_early(struct stc_listeners *all)
+{
+    CDS_LIST_HEAD(kept);
+
+    pthread_mutex_lock(&all->lock);
+    end_early(all, &kept);
+    find_wanted(all);
+    pthread_mutex_unlock(&all->lock);
+    forget(&kept);
+}
+
+/* Under lock: the first listener takes over.  True: it is to be posted. */
+static bool take_over(struct stc_listeners *all, stator_listener_t *l,
+                      struct cds_list_head *kept)
+{
+    struct entry *e;
+
+    if (!all->keeps_early)
+        return false;
+    cds_list_for_each_entry(e, &all->early, node)
+        if ((l->types & (1u << e->event->type)) != 0)
+            give(all, l, e->event);
+    l->lost += all->lost_early;
+    atomic_fetch_add(&all->n_dropped, all->lost_early);
+    end_early(all, kept);
+    return (l->n > 0 || l->lost > 0) && must_post(l);
+}
+
+/* ---- delivered --------------------------------------------------- */
 
 void stc_listeners_deliver(struct stc_listeners *all,
                            stator_event_type_t type,
@@ -254,14 +345,13 @@ void stc_listeners_deliver(struct stc_listeners *all,
     CDS_LIST_HEAD(posting);
 
     pthread_mutex_lock(&all->lock);
+    if (all->keeps_early && (EARLY_TYPES & (1u << type)) != 0)
+        keep(all, event);
     cds_list_for_each_entry(l, &all->all, node)
     {
         if ((l->types & (1u << type)) == 0)
             continue;
-        if (!enqueue(l, event)) {
-            l->lost++;
-            atomic_fetch_add(&all->n_dropped, 1);
-        }
+        give(all, l, event);
         if (must_post(l))
             cds_list_add_tail(&l->posting, &posting);
     }
@@ -277,10 +367,12 @@ void stc_listeners_init(struct stc_listeners *all)
 {
     pthread_mutex_init(&all->lock, NULL);
     CDS_INIT_LIST_HEAD(&all->all);
+    CDS_INIT_LIST_HEAD(&all->early);
 }
 
 void stc_listeners_destroy(struct stc_listeners *all)
 {
+    stc_listeners_forget_early(all);
     pthread_mutex_destroy(&all->lock);
 }
 
@@ -305,6 +397,8 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
 {
     struct stc_listeners *all = &client->events->listeners;
     stator_listener_t *l = calloc(1, sizeof *l);
+    CDS_LIST_HEAD(kept);
+    bool posts;
 
     if (l == NULL) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
@@ -330,8 +424,12 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
     pthread_mutex_lock(&all->lock);
     cds_list_add_tail(&l->node, &all->all);
     all->n++;
+    posts = take_over(all, l, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
+    forget(&kept);
+    if (posts)
+        post(l);
     return l;
 }
 

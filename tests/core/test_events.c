@@ -373,6 +373,40 @@ START_TEST(an_adopted_pool_keeps_its_callbacks_or_takes_ours)
 }
 END_TEST
 
+/* To adopt it is to open it: nobody can listen before. */
+START_TEST(an_adopted_pools_first_events_are_kept)
+{
+    scene_t *s = scene_new(NULL);
+    bson_error_t error;
+    stator_client_t *client =
+        adopt(pool_of(s), "{'workers': 1, 'events': 'topology'}", &error);
+    ears_t *first, *second;
+
+    ck_assert_msg(client != NULL, "%s", error.message);
+    done(stator_client_ping(client, NULL));
+    first = ears_new(client, "{'events': ['topologyOpening',"
+                             " 'topologyDescriptionChanged']}");
+    second = ears_new(client, "{'events': ['topologyOpening']}");
+    ears_listen(first);
+    ears_listen(second);
+    ck_assert_int_ge(first->n, 2);
+    ck_assert_str_eq(first->heard[0].name, "topologyOpening");
+    for (int i = 1; i < first->n; i++)
+        ck_assert_str_eq(first->heard[i].name, "topologyDescriptionChanged");
+    ck_assert_int_eq(second->n, 0);
+    end_client(client);
+
+    /* Nobody ever listens. */
+    client = adopt(pool_of(s), "{'workers': 1, 'events': 'topology'}",
+                   &error);
+    ck_assert_msg(client != NULL, "%s", error.message);
+    end_client(client);
+    ears_free(first);
+    ears_free(second);
+    scene_free(s);
+}
+END_TEST
+
 /* ---- too many ------------------------------------------------------------ */
 
 static void ping_times(scene_t *s, int n)
@@ -930,6 +964,7 @@ SUITE(core_events)
     tcase_add_test(tc, command_events_are_asked_for_in_time);
     tcase_add_test(tc, what_is_wrong_is_named);
     tcase_add_test(tc, an_adopted_pool_keeps_its_callbacks_or_takes_ours);
+    tcase_add_test(tc, an_adopted_pools_first_events_are_kept);
     tcase_add_test(tc, what_is_dropped_is_told_in_its_place);
     tcase_add_test(tc, a_gap_is_told_between_what_surrounds_it);
     tcase_add_test(tc, bytes_are_bounded_too);
