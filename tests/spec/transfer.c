@@ -23,7 +23,7 @@ const char *transfer_name(const call_t *call)
     return value_utf8(&call->arguments, "filename", "");
 }
 
-/* ---- raw: download -------------------------------------------------------- */
+/* ---- raw: download --------------------------------------------------- */
 
 /* Takes `stream`. */
 static void read_all(call_t *call, mongoc_stream_t *stream)
@@ -70,7 +70,7 @@ bool transfer_raw_download(call_t *call)
     return true;
 }
 
-/* ---- raw: upload ---------------------------------------------------------- */
+/* ---- raw: upload ----------------------------------------------------- */
 
 static bool read_source(const call_t *call, uint8_t **bytes, size_t *length)
 {
@@ -274,11 +274,10 @@ bool transfer_download(call_t *call)
 bool transfer_download_by_name(call_t *call)
 {
     bytes_t bytes = {NULL, 0};
-    bool fine = read_stream(call,
-                            stator_gridfs_bucket_open_download_stream_by_name(
-                                call->object->stator.bucket, transfer_name(call),
-                                &call->opts),
-                            next_mode(call), &bytes);
+    stator_gridfs_download_stream_t *stream =
+        stator_gridfs_bucket_open_download_stream_by_name(
+            call->object->stator.bucket, transfer_name(call), &call->opts);
+    bool fine = read_stream(call, stream, next_mode(call), &bytes);
 
     give_bytes(call, &bytes);
     return fine;
@@ -368,6 +367,7 @@ bool transfer_upload(call_t *call)
 
 bool transfer_upload_with_id(call_t *call)
 {
+    stator_gridfs_upload_stream_t *stream;
     const bson_value_t *id = NULL;
     bson_iter_t at;
     uint8_t *bytes;
@@ -376,11 +376,9 @@ bool transfer_upload_with_id(call_t *call)
 
     if (!transfer_id(call, &at, &id) || !read_source(call, &bytes, &length))
         return false;
-    fine = write_stream(call,
-                        stator_gridfs_bucket_open_upload_stream_with_id(
-                            call->object->stator.bucket, id, transfer_name(call),
-                            &call->opts),
-                        bytes, length, next_mode(call));
+    stream = stator_gridfs_bucket_open_upload_stream_with_id(
+        call->object->stator.bucket, id, transfer_name(call), &call->opts);
+    fine = write_stream(call, stream, bytes, length, next_mode(call));
     bson_reinit(&call->result->value);
     bson_free(bytes);
     return fine;

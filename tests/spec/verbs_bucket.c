@@ -102,13 +102,14 @@ static bool find(call_t *call)
 
 const verb_t bucket_verbs[] = {
     {"find", ENTITY_BUCKET,
-     "!filter | allowDiskUse batchSize collation limit maxTimeMS noCursorTimeout "
-     "skip sort",
+     "!filter | allowDiskUse batchSize collation limit maxTimeMS "
+     "noCursorTimeout skip sort",
      raw_find, find, NULL, MATCH_ROOT_LIST},
     {"delete", ENTITY_BUCKET, "!id", raw_delete, delete_, NULL, MATCH_ROOT},
-    {"download", ENTITY_BUCKET, "!id", transfer_raw_download, transfer_download, NULL,
-     MATCH_ROOT},
-    {"upload", ENTITY_BUCKET, UPLOAD, transfer_raw_upload, transfer_upload, NULL, MATCH_ROOT},
+    {"download", ENTITY_BUCKET, "!id", transfer_raw_download,
+     transfer_download, NULL, MATCH_ROOT},
+    {"upload", ENTITY_BUCKET, UPLOAD, transfer_raw_upload, transfer_upload,
+     NULL, MATCH_ROOT},
     {"uploadWithId", ENTITY_BUCKET, "!id " UPLOAD, transfer_raw_upload_with_id,
      transfer_upload_with_id, NULL, MATCH_ROOT},
     {"downloadByName", ENTITY_BUCKET, "!filename | revision", NULL,

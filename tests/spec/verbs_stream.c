@@ -166,11 +166,10 @@ static bool take_event(call_t *call, stator_future_t *future,
 static bool once(call_t *call)
 {
     wait_mode_t mode = await_mode(call->run->setup->mode, &call->run->turn);
+    stator_change_stream_t *stream = call->object->stator.stream;
 
     return is_open(call) &&
-           take_event(call,
-                      stator_change_stream_try_next(call->object->stator.stream),
-                      mode);
+           take_event(call, stator_change_stream_try_next(stream), mode);
 }
 
 /* Turn by turn, until there is something. */
