@@ -295,15 +295,19 @@ static bool adopt(stator_client_t *client, mongoc_client_pool_t *pool,
         !make_events(client, error))
         return false;
     events = client->events;
-    if (client->config.events != STC_TELLS_AUTO &&
-        !stc_events_install(events, pool))
-        return refuse_pool(error, "the pool has callbacks already");
-    if (!stc_config_read(&client->config, opts,
-                         look_at(pool, &client->default_db), true, error))
-        return false;
-    return client->config.events == STC_TELLS_AUTO ||
-           atomic_load(&events->has_opened) ||
-           refuse_pool(error, "the pool has been used already");
+    if (client->config.events != STC_TELLS_AUTO) {
+        stc_listeners_keep_early(&events->listeners);
+        if (!stc_events_install(events, pool))
+            return refuse_pool(error, "the pool has callbacks already");
+    }
+    if (stc_config_read(&client->config, opts,
+                        look_at(pool, &client->default_db), true, error) &&
+        (client->config.events == STC_TELLS_AUTO ||
+         atomic_load(&events->has_opened) ||
+         refuse_pool(error, "the pool has been used already")))
+        return true;
+    stc_listeners_forget_early(&events->listeners); /* M3: it may stay */
+    return false;
 }
 
 stator_client_t *stc_client_new(const char *uri_text,

@@ -115,6 +115,14 @@ void stc_entry_free(struct stc_entry *entry)
     free(entry);
 }
 
+/* What this thread sends on Stator's own account is nobody's event. */
+static _Thread_local bool is_hushed;
+
+void stc_events_hush(bool hush)
+{
+    is_hushed = hush;
+}
+
 static void deliver(struct stc_events *e, stator_event_type_t type,
                     struct stator_event *event)
 {
@@ -127,6 +135,11 @@ static bool is_wanted(struct stc_events *e, stator_event_type_t type)
 }
 
 /* ---- commands ----------------------------------------------------- */
+
+static bool is_command_wanted(struct stc_events *e, stator_event_type_t type)
+{
+    return !is_hushed && is_wanted(e, type);
+}
 
 static void set_service(struct stator_event *event, const bson_oid_t *id)
 {
@@ -163,7 +176,7 @@ static void on_started(const mongoc_apm_command_started_t *event)
     struct parts p = COMMAND_PARTS(started);
     struct stator_event *copy;
 
-    if (!is_wanted(e, type))
+    if (!is_command_wanted(e, type))
         return;
     p.database = mongoc_apm_command_started_get_database_name(event);
     p.views[0] = mongoc_apm_command_started_get_command(event);
@@ -182,7 +195,7 @@ static void on_succeeded(const mongoc_apm_command_succeeded_t *event)
     struct parts p = COMMAND_PARTS(succeeded);
     struct stator_event *copy;
 
-    if (!is_wanted(e, type))
+    if (!is_command_wanted(e, type))
         return;
     p.views[0] = mongoc_apm_command_succeeded_get_reply(event);
     copy = event_new(type, &p);
@@ -202,7 +215,7 @@ static void on_failed(const mongoc_apm_command_failed_t *event)
     struct stator_event *copy;
     bson_error_t error;
 
-    if (!is_wanted(e, type))
+    if (!is_command_wanted(e, type))
         return;
     mongoc_apm_command_failed_get_error(event, &error);
     p.error = &error;

@@ -54,6 +54,9 @@ struct stc_entry {
 
 struct stc_entry *stc_entry_new(struct stator_event *event); /* or NULL */
 void stc_entry_free(struct stc_entry *entry);
+/* Commands that this thread sends from now on are not told, or are again. */
+void stc_events_hush(bool hush);
+
 void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
 #endif /* STC_EVENT_H */

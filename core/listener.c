@@ -13,6 +13,12 @@
 /* How many are handed over in one turn. */
 enum { TURN = 64 };
 
+/* V7: of which, and how many. */
+static const uint32_t EARLY_TYPES =
+    ((1u << STATOR_EVENT_EVENTS_DROPPED) - 1) &
+    ~((1u << STATOR_EVENT_SERVER_OPENING) - 1);
+enum { EARLY_MOST = 1000 };
+
 struct stator_listener {
     atomic_uint refs;
     atomic_uint holds;
@@ -52,7 +58,7 @@ static void release(stator_listener_t *l)
 static void find_wanted(struct stc_listeners *all)
 {
     const stator_listener_t *l;
-    uint32_t wanted = 0;
+    uint32_t wanted = all->keeps_early ? EARLY_TYPES : 0;
 
     cds_list_for_each_entry(l, &all->all, node)
         wanted |= l->types;
@@ -240,6 +246,77 @@ static void enqueue(stator_listener_t *l, struct stc_entry *entry)
     cds_list_add_tail(&entry->node, &l->queue);
 }
 
+/* Under lock. */
+static void give(stator_listener_t *l, struct stator_event *event)
+{
+    enqueue(l, event != NULL && has_room(l, event) ? stc_entry_new(event)
+                                                   : NULL);
+}
+
+/* ---- early: V7 --------------------------------------------------- */
+
+/* Under lock. */
+static void keep(struct stc_listeners *all, struct stator_event *event)
+{
+    struct stc_entry *entry = NULL;
+
+    if (event != NULL && all->n_early < EARLY_MOST && all->lost_early == 0)
+        entry = stc_entry_new(event);
+    if (entry == NULL) {
+        all->lost_early++;
+        return;
+    }
+    all->n_early++;
+    cds_list_add_tail(&entry->node, &all->early);
+}
+
+/* Under lock: what was kept, in `kept`, and no more. */
+static void end_early(struct stc_listeners *all, struct cds_list_head *kept)
+{
+    cds_list_splice(&all->early, kept);
+    CDS_INIT_LIST_HEAD(&all->early);
+    all->n_early = all->lost_early = 0;
+    all->keeps_early = false;
+}
+
+void stc_listeners_keep_early(struct stc_listeners *all)
+{
+    pthread_mutex_lock(&all->lock);
+    all->keeps_early = true;
+    find_wanted(all);
+    pthread_mutex_unlock(&all->lock);
+}
+
+void stc_listeners_forget_early(struct stc_listeners *all)
+{
+    CDS_LIST_HEAD(kept);
+
+    pthread_mutex_lock(&all->lock);
+    end_early(all, &kept);
+    find_wanted(all);
+    pthread_mutex_unlock(&all->lock);
+    forget(&kept);
+}
+
+/* Under lock: the first listener takes over.  True: it is to be posted. */
+static bool take_over(struct stc_listeners *all, stator_listener_t *l,
+                      struct cds_list_head *kept)
+{
+    struct stc_entry *e;
+
+    if (!all->keeps_early)
+        return false;
+    cds_list_for_each_entry(e, &all->early, node)
+        if ((l->types & (1u << e->event->type)) != 0)
+            give(l, e->event);
+    l->lost += all->lost_early;
+    atomic_fetch_add(&all->n_dropped, all->lost_early);
+    end_early(all, kept);
+    return (l->n > 0 || l->lost > 0) && must_post(l);
+}
+
+/* ---- delivered --------------------------------------------------- */
+
 void stc_listeners_deliver(struct stc_listeners *all,
                            stator_event_type_t type,
                            struct stator_event *event)
@@ -248,13 +325,13 @@ void stc_listeners_deliver(struct stc_listeners *all,
     CDS_LIST_HEAD(posting);
 
     pthread_mutex_lock(&all->lock);
+    if (all->keeps_early && (EARLY_TYPES & (1u << type)) != 0)
+        keep(all, event);
     cds_list_for_each_entry(l, &all->all, node)
     {
         if ((l->types & (1u << type)) == 0)
             continue;
-        enqueue(l, event != NULL && has_room(l, event)
-                       ? stc_entry_new(event)
-                       : NULL);
+        give(l, event);
         if (must_post(l))
             cds_list_add_tail(&l->posting, &posting);
     }
@@ -270,21 +347,27 @@ void stc_listeners_init(struct stc_listeners *all)
 {
     pthread_mutex_init(&all->lock, NULL);
     CDS_INIT_LIST_HEAD(&all->all);
+    CDS_INIT_LIST_HEAD(&all->early);
 }
 
 void stc_listeners_destroy(struct stc_listeners *all)
 {
+    stc_listeners_forget_early(all);
     pthread_mutex_destroy(&all->lock);
 }
 
 void stc_listeners_append(struct stc_listeners *all, bson_t *out)
 {
-    int64_t n;
+    const stator_listener_t *l;
+    int64_t n, waiting = 0;
 
     pthread_mutex_lock(&all->lock);
     n = all->n;
+    cds_list_for_each_entry(l, &all->all, node)
+        waiting += l->n;
     pthread_mutex_unlock(&all->lock);
     BSON_APPEND_INT64(out, "listeners", n);
+    BSON_APPEND_INT64(out, "waiting", waiting);
     BSON_APPEND_INT64(out, "dropped", atomic_load(&all->n_dropped));
 }
 
@@ -294,6 +377,8 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
 {
     struct stc_listeners *all = &client->events->listeners;
     stator_listener_t *l = calloc(1, sizeof *l);
+    CDS_LIST_HEAD(kept);
+    bool posts;
 
     if (l == NULL) {
         bson_set_error(error, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
@@ -319,8 +404,12 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
     pthread_mutex_lock(&all->lock);
     cds_list_add_tail(&l->node, &all->all);
     all->n++;
+    posts = take_over(all, l, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
+    forget(&kept);
+    if (posts)
+        post(l);
     return l;
 }
 

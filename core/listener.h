@@ -26,7 +26,10 @@
  * V5  `wanted` is what any of them listens to: all that a callback of the
  *     driver's looks at when nobody does.
  * V6  What is lost is counted where it is missing: in the entry behind the gap,
- *     or, while there is none, in the listener. */
+ *     or, while there is none, in the listener.
+ * V7  `early`: what the topology of an adopted pool told before there was any
+ *     listener, since adopting it starts its monitors.  The first listener
+ *     takes it over; under lock, and so is `keeps_early`. */
 #ifndef STC_LISTENER_H
 #define STC_LISTENER_H
 
@@ -43,10 +46,17 @@ struct stc_listeners {
     pthread_mutex_t lock;
     struct cds_list_head all;
     int64_t n;
+    struct cds_list_head early; /* V7 */
+    int64_t n_early, lost_early;
+    bool keeps_early;
 };
 
 void stc_listeners_init(struct stc_listeners *all);
 void stc_listeners_destroy(struct stc_listeners *all);
+
+/* V7: from now on, of the topology and its servers; no more, and forget it. */
+void stc_listeners_keep_early(struct stc_listeners *all);
+void stc_listeners_forget_early(struct stc_listeners *all);
 
 static inline bool stc_listeners_want(struct stc_listeners *all,
                                       stator_event_type_t type)
@@ -61,7 +71,7 @@ void stc_listeners_deliver(struct stc_listeners *all,
                            stator_event_type_t type,
                            struct stator_event *event);
 
-/* {"listeners": .., "dropped": ..} */
+/* {"listeners": .., "waiting": .., "dropped": ..} */
 void stc_listeners_append(struct stc_listeners *all, bson_t *out);
 
 /* One more, for the types of `how`.  NULL: `error`. */

@@ -212,7 +212,8 @@ STATOR_API bool stator_client_resize(stator_client_t *client, int workers,
  *   transport   {kind (utf8): "stator" or "driver"; dials: connections begun;
  *               lookups: names being looked up now; cuts: operations cut
  *               while on the wire; refusals: replies that were refused}
- *   events      {listeners; dropped: events that one of them has missed}
+ *   events      {listeners; waiting: events that they have not been given
+ *               yet; dropped: events that one of them has missed}
  *   submitted, done, failed, cancelled, expired, refused
  *               operations since the start, by how they settled
  *   phases      {queued, checkout, sent, total}: each {count, meanUS, p50US,

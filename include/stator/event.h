@@ -26,6 +26,10 @@
  * they cost nothing.  The others are always there, but on a pool of your own
  * (stator_client_new_from_pool): there Stator leaves the driver's callbacks to
  * you, unless the client's options say {"events": "topology"} or "command".
+ * Adopting a pool opens it: what its topology has told since then, up to 1000
+ * events, is kept for the first listener.
+ * Not told is the ping by which Stator finds out, before it ends a transaction
+ * that was left open or closes, whether there is still a server to be told.
  *
  * A context is a pointer of yours that goes with an operation: put into its
  * `opts` by stator_context_append, found again in its future and in each

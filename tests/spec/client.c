@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tests/spec/listen.h"
 #include "tests/spec/monitor.h"
 #include "tests/spec/options.h"
 #include "tests/spec/value.h"
@@ -148,6 +149,8 @@ static bool make_driver(entity_t *entity, const setup_t *setup,
         return true;
     }
     opts = BCON_NEW("transport", BCON_UTF8(setup->transport));
+    if (listen_option(entity->events) != NULL)
+        BSON_APPEND_UTF8(opts, "events", listen_option(entity->events));
     entity->stator.client =
         stator_client_new_from_pool(entity->pool, opts, &error);
     bson_destroy(opts);
@@ -155,7 +158,7 @@ static bool make_driver(entity_t *entity, const setup_t *setup,
         return verdict_fail(verdict, "stator_client_new_from_pool: %s",
                             error.message);
     entity->pool = NULL; /* adopted */
-    return true;
+    return listen_begin(entity->events, entity->stator.client, verdict);
 }
 
 bool client_make(entity_t *entity, const entities_t *entities,
@@ -171,7 +174,8 @@ bool client_make(entity_t *entity, const entities_t *entities,
     entity->pool = make_pool(entities, from, verdict);
     if (entity->pool == NULL)
         return false;
-    monitor_listen(entity->events, entity->pool);
+    if (entities->setup->driver == DRIVER_RAW)
+        monitor_listen(entity->events, entity->pool);
     if (value_view(from, "serverApi", &api) &&
         !set_server_api(entity->pool, &api, verdict))
         return false;

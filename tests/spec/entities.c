@@ -129,6 +129,9 @@ static void free_stator(entity_t *entity)
     case ENTITY_CURSOR:
         stator_cursor_unref(entity->stator.cursor);
         break;
+    case ENTITY_BUCKET:
+        stator_gridfs_bucket_unref(entity->stator.bucket);
+        break;
     case ENTITY_STREAM:
         stator_change_stream_unref(entity->stator.stream);
         break;

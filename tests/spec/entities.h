@@ -56,6 +56,7 @@ typedef struct entity {
         stator_collection_t *collection;
         stator_session_t *session;
         stator_cursor_t *cursor;
+        stator_gridfs_bucket_t *bucket;
         stator_change_stream_t *stream;
         void *any;
     } stator;

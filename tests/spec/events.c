@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "tests/spec/listen.h"
 #include "tests/spec/value.h"
 
 static const char *const supported[] = {
@@ -42,6 +43,44 @@ void events_add(events_t *events, const char *kind, bson_t *fields)
     }
 }
 
+static const char *const sensitive[] = {
+    "authenticate", "saslStart", "saslContinue", "getnonce", "createUser",
+    "updateUser", "copydbgetnonce", "copydbsaslstart", "copydb", NULL};
+
+/* A greeting is sensitive when it bears credentials, and is empty then. */
+static bool is_sensitive(const char *command, const bson_t *body)
+{
+    if (among(command, sensitive))
+        return true;
+    return body != NULL && bson_empty(body) &&
+           (strcasecmp(command, "hello") == 0 ||
+            strcasecmp(command, "isMaster") == 0);
+}
+
+static bool wanted(const events_t *events, const char *command,
+                   const bson_t *body)
+{
+    return strcmp(command, "configureFailPoint") != 0 &&
+           !value_has_word(&events->ignored, command) &&
+           (events->sensitive || !is_sensitive(command, body));
+}
+
+void events_add_command(events_t *events, const command_event_t *event)
+{
+    bson_t fields = BSON_INITIALIZER;
+
+    if (!wanted(events, event->name, event->body))
+        return;
+    bson_append_utf8(&fields, "commandName", -1, event->name, -1);
+    bson_append_utf8(&fields, "databaseName", -1, event->database, -1);
+    if (event->body_key != NULL)
+        bson_append_document(&fields, event->body_key, -1, event->body);
+    bson_append_bool(&fields, "hasServiceId", -1, event->has_service_id);
+    bson_append_bool(&fields, "hasServerConnectionId", -1,
+                     event->has_connection_id);
+    events_add(events, event->kind, &fields);
+}
+
 /* ---- life ------------------------------------------------------------ */
 
 void events_init(events_t *events, const bson_t *client)
@@ -61,6 +100,7 @@ void events_init(events_t *events, const bson_t *client)
 
 void events_stop(events_t *events)
 {
+    listen_collect(events);
     pthread_mutex_lock(&events->lock);
     events->listening = false;
     pthread_mutex_unlock(&events->lock);
@@ -70,6 +110,7 @@ void events_clear(events_t *events)
 {
     event_t *event = events->first, *next;
 
+    listen_end(events);
     for (; event != NULL; event = next) {
         next = event->next;
         bson_destroy(&event->fields);
@@ -163,6 +204,7 @@ bool events_match(events_t *events, const bson_t *expected,
 
     if (strcmp(type, "cmap") == 0)
         return verdict_skip(verdict, "libmongoc 1.23 has no cmap events");
+    listen_collect(events);
     pthread_mutex_lock(&events->lock);
     fits = match_list(events->first, expected, strcmp(type, "command") == 0,
                       entities, verdict);
@@ -185,6 +227,7 @@ int events_count(events_t *events, const bson_t *expected,
     }
     bson_append_document(&holder, "v", -1, expected);
     value_find(&holder, "v", &at);
+    listen_collect(events);
     pthread_mutex_lock(&events->lock);
     for (event = events->first; event != NULL; event = event->next) {
         verdict_t quiet = {.kind = VERDICT_PASSED};
@@ -202,6 +245,7 @@ int events_same_lsid(events_t *events)
     bson_t command[2], lsid[2];
     int i, same = -1;
 
+    listen_collect(events);
     pthread_mutex_lock(&events->lock);
     for (event = events->first; event != NULL; event = event->next)
         if (strcmp(event->kind, "commandStartedEvent") == 0) {

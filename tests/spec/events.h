@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events.h - what a client's monitor saw, and what a test expects of it.
  *
- * The driver calls from whatever thread runs the command; the list is behind
- * a lock.  An event is a document with the fields that the format names. */
+ * An event is a document with the fields that the format names.  The raw driver
+ * calls from whatever thread runs the command (monitor.h): the list is behind a
+ * lock.  Stator's come by a dispatcher (listen.h), the client's own, which
+ * whoever looks at the list dispatches before. */
 #ifndef TESTS_SPEC_EVENTS_H
 #define TESTS_SPEC_EVENTS_H
 
 #include <mongoc/mongoc.h>
 #include <pthread.h>
+#include <stator/stator.h>
 #include <stdbool.h>
 
 #include "tests/spec/match.h"
@@ -22,6 +25,7 @@ typedef struct event {
 typedef struct events {
     pthread_mutex_t lock;
     event_t *first, **end;
+    struct listening *listening_to; /* of Stator's client; NULL: raw's */
     bool listening;
     bool sensitive; /* observeSensitiveCommands */
     bson_t observed; /* array of the kinds */
@@ -35,6 +39,16 @@ void events_clear(events_t *events);
 
 /* One more, if its kind is observed.  Takes what is in `fields`. */
 void events_add(events_t *events, const char *kind, bson_t *fields);
+
+/* A command's, with its fields as they are told; `body` NULL: it has none. */
+typedef struct command_event {
+    const char *kind, *name, *database;
+    const char *body_key; /* NULL: the body is not kept */
+    const bson_t *body;
+    bool has_service_id, has_connection_id;
+} command_event_t;
+
+void events_add_command(events_t *events, const command_event_t *event);
 
 /* What comes from now on does not count. */
 void events_stop(events_t *events);

@@ -17,6 +17,7 @@ typedef struct told {
 
 typedef struct file {
     char *path;
+    bool was_found; /* below a folder of any files, not named */
     bool must_fail; /* it is there to see whether the runner is strict */
     /* Filled by file_run. */
     told_t *told, **end;

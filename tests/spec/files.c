@@ -7,7 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add(files_t *files, const char *path, bool must_fail)
+/* Below a folder that may hold other things: one of the tests of strictness,
+ * even if it was named, holds nothing but tests. */
+static bool was_found(const FTSENT *entry)
+{
+    return entry->fts_level > FTS_ROOTLEVEL &&
+           strstr(entry->fts_path, "/valid-fail/") == NULL &&
+           strstr(entry->fts_path, "/invalid/") == NULL;
+}
+
+static void add(files_t *files, const FTSENT *entry, bool must_fail)
 {
     file_t *file;
 
@@ -15,7 +24,8 @@ static void add(files_t *files, const char *path, bool must_fail)
                                (files->n + 1) * sizeof files->list[0]);
     file = &files->list[files->n++];
     memset(file, 0, sizeof *file);
-    file->path = bson_strdup(path);
+    file->path = bson_strdup(entry->fts_path);
+    file->was_found = was_found(entry);
     file->must_fail = must_fail;
 }
 
@@ -64,7 +74,7 @@ bool files_find(files_t *files, const char *path)
     while (tree != NULL && (entry = fts_read(tree)) != NULL) {
         if (entry->fts_info == FTS_F &&
             (is_test(entry->fts_name) || entry->fts_level == FTS_ROOTLEVEL))
-            add(files, entry->fts_path, must_fail(entry));
+            add(files, entry, must_fail(entry));
         else if (entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS ||
                  entry->fts_info == FTS_DNR)
             error = entry->fts_errno;

@@ -212,30 +212,44 @@ static bool make_session(maker_t *m, const bson_t *from)
            session_make(entity, m->entities->setup, &options, m->verdict);
 }
 
+static bool set_bucket(maker_t *m, entity_t *entity, const bson_t *options)
+{
+    const entity_t *database = entity->database;
+    bson_t opts = BSON_INITIALIZER;
+    bson_error_t error;
+
+    if (lacks_timeout(options, m->verdict))
+        return false;
+    if (database->raw.database != NULL) {
+        entity->raw.bucket = mongoc_gridfs_bucket_new(
+            database->raw.database, options, NULL, &error);
+    } else {
+        options_append_all(&opts, options);
+        entity->stator.bucket = stator_gridfs_bucket_new(
+            database->stator.database, &opts, &error);
+    }
+    bson_destroy(&opts);
+    return entity->raw.bucket != NULL || entity->stator.bucket != NULL ||
+           verdict_fail(m->verdict, "gridfs_bucket_new: %s", error.message);
+}
+
 static bool make_bucket(maker_t *m, const bson_t *from)
 {
     entity_t *database =
         entities_get(m->entities, value_utf8(from, "database", ""),
                      ENTITY_DATABASE, m->verdict);
     entity_t *entity;
-    bson_error_t error;
     bson_t options;
 
     if (database == NULL)
         return false;
-    if (database->raw.database == NULL)
-        return verdict_skip(m->verdict, "Stator has no GridFS bucket");
     entity = entities_add(m->entities, m->id, ENTITY_BUCKET, database->client,
                           m->verdict);
     if (entity == NULL)
         return false;
     entity->database = database;
     value_view(from, "bucketOptions", &options);
-    entity->raw.bucket = mongoc_gridfs_bucket_new(
-        database->raw.database, &options, NULL, &error);
-    return entity->raw.bucket != NULL ||
-           verdict_fail(m->verdict, "mongoc_gridfs_bucket_new: %s",
-                        error.message);
+    return set_bucket(m, entity, &options);
 }
 
 bool handle_make(entities_t *entities, const bson_iter_t *at,

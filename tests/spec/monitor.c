@@ -3,60 +3,28 @@
 #include "tests/spec/monitor.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
 
 #include "tests/spec/value.h"
 
 /* A success does not say its database; it is told where its start was. */
 static _Thread_local char database[130];
 
-static const char *const sensitive[] = {
-    "authenticate", "saslStart", "saslContinue", "getnonce", "createUser",
-    "updateUser", "copydbgetnonce", "copydbsaslstart", "copydb", NULL};
-
-static bool among(const char *word, const char *const *words)
-{
-    for (; *words != NULL; words++)
-        if (strcasecmp(word, *words) == 0)
-            return true;
-    return false;
-}
-
-/* A greeting is sensitive when it bears credentials, and is empty then. */
-static bool is_sensitive(const char *command, const bson_t *body)
-{
-    if (among(command, sensitive))
-        return true;
-    return body != NULL && bson_empty(body) &&
-           (strcasecmp(command, "hello") == 0 ||
-            strcasecmp(command, "isMaster") == 0);
-}
-
-static bool wanted(const events_t *events, const char *command,
-                   const bson_t *body)
-{
-    return strcmp(command, "configureFailPoint") != 0 &&
-           !value_has_word(&events->ignored, command) &&
-           (events->sensitive || !is_sensitive(command, body));
-}
-
 static void add_command(events_t *events, const char *kind,
                         const char *command, const char *body_key,
                         const bson_t *body, bool has_service,
                         bool has_connection)
 {
-    bson_t fields = BSON_INITIALIZER;
+    const command_event_t event = {
+        .kind = kind,
+        .name = command,
+        .database = database,
+        .body_key = body_key,
+        .body = body,
+        .has_service_id = has_service,
+        .has_connection_id = has_connection,
+    };
 
-    if (!wanted(events, command, body))
-        return;
-    bson_append_utf8(&fields, "commandName", -1, command, -1);
-    bson_append_utf8(&fields, "databaseName", -1, database, -1);
-    if (body_key != NULL)
-        bson_append_document(&fields, body_key, -1, body);
-    bson_append_bool(&fields, "hasServiceId", -1, has_service);
-    bson_append_bool(&fields, "hasServerConnectionId", -1, has_connection);
-    events_add(events, kind, &fields);
+    events_add_command(events, &event);
 }
 
 static void on_started(const mongoc_apm_command_started_t *event)
@@ -202,4 +170,3 @@ void monitor_listen(events_t *events, mongoc_client_pool_t *pool)
     mongoc_client_pool_set_apm_callbacks(pool, callbacks, events);
     mongoc_apm_callbacks_destroy(callbacks);
 }
-

@@ -11,7 +11,7 @@
 
 static const verb_t *const tables[] = {
     read_verbs, write_verbs, modify_verbs, bulk_verbs, admin_verbs, index_verbs,
-    cursor_verbs, session_verbs, bucket_verbs, runner_verbs};
+    cursor_verbs, stream_verbs, session_verbs, bucket_verbs, runner_verbs};
 
 static const verb_t *find_verb(const char *name, entity_kind_t on)
 {
@@ -309,16 +309,17 @@ static bool find_object(call_t *call, const bson_t *operation)
                         entity_kind_name(kind), name);
 }
 
-static bool dispatch(call_t *call)
+static verb_fn *function_of(const call_t *call)
 {
     const verb_t *verb = call->verb;
+    bool is_raw = call->run->setup->driver == DRIVER_RAW;
+    verb_fn *fn = is_raw ? verb->raw : verb->stator;
 
-    if (call->run->setup->driver == DRIVER_RAW)
-        return verb->raw(call);
-    if (verb->stator == NULL)
-        return verdict_skip(call->run->verdict, "Stator has no %s",
-                            verb->name);
-    return verb->stator(call);
+    if (fn == NULL && verb->raw == NULL)
+        verdict_skip(call->run->verdict, "%s", verb->lacks);
+    else if (fn == NULL)
+        verdict_skip(call->run->verdict, "Stator has no %s", verb->name);
+    return fn;
 }
 
 static bool save(call_t *call, const bson_t *operation)
@@ -349,11 +350,12 @@ static bool save(call_t *call, const bson_t *operation)
 
 static bool run_and_check(call_t *call, const bson_t *operation)
 {
+    verb_fn *fn;
+
     if (!find_object(call, operation))
         return false;
-    if (call->verb->raw == NULL)
-        return verdict_skip(call->run->verdict, "%s", call->verb->lacks);
-    if (!take_arguments(call) || !dispatch(call))
+    fn = function_of(call);
+    if (fn == NULL || !take_arguments(call) || !fn(call))
         return false;
     if (value_bool(operation, "ignoreResultAndError", false))
         return true;

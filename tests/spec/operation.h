@@ -37,14 +37,14 @@ typedef struct verb {
     const char *arguments;
     verb_fn *raw;
     verb_fn *stator;
-    const char *lacks; /* no `raw`: what is missing */
+    const char *lacks; /* no `raw`: why; Stator may have it all the same */
     match_rule_t rule; /* of expectResult */
 } verb_t;
 
 /* Tables; the last element's name is NULL. */
 extern const verb_t read_verbs[], write_verbs[], modify_verbs[],
     bulk_verbs[], admin_verbs[], index_verbs[], cursor_verbs[],
-    session_verbs[], bucket_verbs[], runner_verbs[];
+    stream_verbs[], session_verbs[], bucket_verbs[], runner_verbs[];
 
 /* Run one operation of the test and see whether it went as it should.  With
  * `propagate` (not NULL), the result is the caller's afterwards, and to be

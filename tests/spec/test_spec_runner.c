@@ -300,6 +300,27 @@ START_TEST(what_is_not_of_the_format_fails)
 }
 END_TEST
 
+/* Named, it has to be a test file; below a folder it may be anything. */
+START_TEST(what_is_of_another_format_is_skipped_where_it_is_found)
+{
+    const char *text = "{\"tests\": [1, 2, 3]}";
+    char *path;
+
+    NEEDS_SERVER();
+    path = child_file("other.json", text, strlen(text));
+    child_run(&r, NULL, "'%s'", path);
+    ck_assert_int_eq(r.code, 1);
+    SAYS(r.out, "\n0 passed, 1 failed, 0 skipped\n");
+    result_clear(&r);
+    child_run(&r, NULL, "'%.*s'", (int)(strrchr(path, '/') - path), path);
+    ck_assert_int_eq(r.code, 0);
+    SAYS(r.out, "other.json");
+    SAYS(r.out, "it has no schemaVersion");
+    SAYS(r.out, "\n0 passed, 0 failed, 1 skipped\n");
+    child_file_remove(path);
+}
+END_TEST
+
 /* ---- the list of exclusions ------------------------------------------ */
 
 static void run_excluded(const char *operations, const char *list)
@@ -424,6 +445,8 @@ SUITE(spec_runner)
     tcase_add_test(tc, another_major_version_fails);
     tcase_add_test(tc, what_is_no_json_fails);
     tcase_add_test(tc, what_is_not_of_the_format_fails);
+    tcase_add_test(
+        tc, what_is_of_another_format_is_skipped_where_it_is_found);
     tcase_add_test(tc, an_excluded_test_that_fails_is_skipped);
     tcase_add_test(tc, an_excluded_test_that_passes_fails);
     tcase_add_test(tc, an_exclusion_of_nothing_fails);

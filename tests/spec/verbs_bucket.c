@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verbs_bucket.c - GridFS. */
-#include <string.h>
-
+/* verbs_bucket.c - GridFS: all but the bytes, which are in transfer.c. */
 #include "tests/spec/operation.h"
+#include "tests/spec/transfer.h"
 #include "tests/spec/value.h"
-
-/* The file's name for itself; false: the argument is missing. */
-static bool file_id(const call_t *call, bson_iter_t *at,
-                    const bson_value_t **id)
-{
-    if (!value_find(&call->arguments, "id", at))
-        return verdict_fail(call->run->verdict, "%s: no argument \"id\"",
-                            call->verb->name);
-    *id = bson_iter_value(at);
-    return true;
-}
 
 static bool raw_delete(call_t *call)
 {
@@ -22,7 +10,7 @@ static bool raw_delete(call_t *call)
     bson_error_t error;
     bson_iter_t at;
 
-    if (!file_id(call, &at, &id))
+    if (!transfer_id(call, &at, &id))
         return false;
     if (!mongoc_gridfs_bucket_delete_by_id(call->object->raw.bucket, id,
                                            &error))
@@ -30,147 +18,107 @@ static bool raw_delete(call_t *call)
     return true;
 }
 
-/* ---- download -------------------------------------------------------- */
-
-/* Takes `stream`. */
-static void read_all(call_t *call, mongoc_stream_t *stream)
+static bool raw_find(call_t *call)
 {
-    bson_t value = BSON_INITIALIZER;
-    uint8_t *bytes = NULL;
-    size_t length = 0;
-    bson_error_t error;
-    bson_iter_t at;
-    ssize_t n;
+    bson_t filter;
 
-    do {
-        bytes = bson_realloc(bytes, length + 4096);
-        n = mongoc_stream_read(stream, bytes + length, 4096, 0, 0);
-        length += n > 0 ? (size_t)n : 0;
-    } while (n > 0);
-    if (mongoc_gridfs_bucket_stream_error(stream, &error)) {
-        call_fail(call, &error);
-    } else {
-        bson_append_binary(&value, "v", -1, BSON_SUBTYPE_BINARY, bytes,
-                           (uint32_t)length);
-        value_find(&value, "v", &at);
-        result_set(call->result, &at);
-    }
-    bson_destroy(&value);
-    bson_free(bytes);
-    mongoc_stream_destroy(stream);
+    call_view(call, "filter", &filter);
+    return call_drain_raw(call, mongoc_gridfs_bucket_find(
+                                    call->object->raw.bucket, &filter,
+                                    &call->opts));
 }
 
-static bool raw_download(call_t *call)
-{
-    const bson_value_t *id = NULL;
-    mongoc_stream_t *stream;
-    bson_error_t error;
-    bson_iter_t at;
+/* ---- Stator ---------------------------------------------------------- */
 
-    if (!file_id(call, &at, &id))
+/* Takes `future`. */
+static bool settle(call_t *call, stator_future_t *future)
+{
+    if (!call_settle(call, future))
         return false;
-    stream = mongoc_gridfs_bucket_open_download_stream(
-        call->object->raw.bucket, id, &error);
-    if (stream == NULL)
-        return call_fail(call, &error);
-    read_all(call, stream);
+    stator_future_unref(future);
     return true;
 }
 
-/* ---- upload ---------------------------------------------------------- */
-
-static bool read_source(const call_t *call, uint8_t **bytes, size_t *length)
+static const char *new_name(const call_t *call)
 {
-    const char *hex = NULL;
-    bson_t source;
-
-    call_view(call, "source", &source);
-    if (bson_count_keys(&source) == 1)
-        hex = value_utf8(&source, "$$hexBytes", NULL);
-    *bytes = hex == NULL ? NULL : value_bytes(hex, length);
-    return *bytes != NULL ||
-           verdict_fail(call->run->verdict, "the source is no $$hexBytes");
+    return value_utf8(&call->arguments, "newFilename", "");
 }
 
-static mongoc_stream_t *open_upload(call_t *call, const bson_value_t *id,
-                                    bson_value_t *made, bson_error_t *error)
-{
-    const char *name = value_utf8(&call->arguments, "filename", "");
-    mongoc_gridfs_bucket_t *bucket = call->object->raw.bucket;
-
-    if (id != NULL)
-        return mongoc_gridfs_bucket_open_upload_stream_with_id(
-            bucket, id, name, &call->opts, error);
-    return mongoc_gridfs_bucket_open_upload_stream(bucket, name, &call->opts,
-                                                   made, error);
-}
-
-static void write_all(call_t *call, mongoc_stream_t *stream, uint8_t *bytes,
-                      size_t length)
-{
-    bson_error_t error;
-
-    if ((length > 0 && mongoc_stream_write(stream, bytes, length, 0) !=
-                           (ssize_t)length) ||
-        mongoc_stream_close(stream) != 0) {
-        if (mongoc_gridfs_bucket_stream_error(stream, &error))
-            call_fail(call, &error);
-    }
-    mongoc_stream_destroy(stream);
-}
-
-static bool upload(call_t *call, const bson_value_t *id)
-{
-    bson_value_t made = {0};
-    mongoc_stream_t *stream;
-    bson_error_t error;
-    uint8_t *bytes;
-    size_t length;
-
-    if (!read_source(call, &bytes, &length))
-        return false;
-    stream = open_upload(call, id, &made, &error);
-    if (stream == NULL) {
-        call_fail(call, &error);
-    } else {
-        write_all(call, stream, bytes, length);
-        if (!call->result->failed && id == NULL)
-            bson_append_value(&call->result->value, "v", -1, &made);
-        if (id == NULL)
-            bson_value_destroy(&made);
-    }
-    bson_free(bytes);
-    return true;
-}
-
-static bool raw_upload(call_t *call)
-{
-    return upload(call, NULL);
-}
-
-static bool raw_upload_with_id(call_t *call)
+static bool delete_(call_t *call)
 {
     const bson_value_t *id = NULL;
     bson_iter_t at;
 
-    return file_id(call, &at, &id) && upload(call, id);
+    return transfer_id(call, &at, &id) &&
+           settle(call, stator_gridfs_bucket_delete_by_id(
+                            call->object->stator.bucket, id, &call->opts));
 }
 
+static bool delete_by_name(call_t *call)
+{
+    return settle(call, stator_gridfs_bucket_delete_by_name(
+                            call->object->stator.bucket, transfer_name(call),
+                            &call->opts));
+}
+
+static bool rename_(call_t *call)
+{
+    const bson_value_t *id = NULL;
+    bson_iter_t at;
+
+    return transfer_id(call, &at, &id) &&
+           settle(call, stator_gridfs_bucket_rename(
+                            call->object->stator.bucket, id,
+                            new_name(call), &call->opts));
+}
+
+static bool rename_by_name(call_t *call)
+{
+    return settle(call, stator_gridfs_bucket_rename_by_name(
+                            call->object->stator.bucket, transfer_name(call),
+                            new_name(call), &call->opts));
+}
+
+static bool drop(call_t *call)
+{
+    return settle(call, stator_gridfs_bucket_drop(call->object->stator.bucket,
+                                                  &call->opts));
+}
+
+static bool find(call_t *call)
+{
+    bson_t filter;
+
+    call_view(call, "filter", &filter);
+    return call_drain(call, stator_gridfs_bucket_find(
+                                call->object->stator.bucket, &filter,
+                                &call->opts));
+}
+
+/* disableMD5: neither driver makes one. */
 #define UPLOAD                                                                 \
-    "!filename !source | chunkSizeBytes metadata contentType disableMD5"
-#define LACKING(n)                                                             \
-    {.name = n, .on = ENTITY_BUCKET,                                           \
-     .lacks = "libmongoc 1.23 has no " n " of GridFS"}
+    "!filename !source disableMD5 | chunkSizeBytes metadata contentType"
+#define LACKS(n) "libmongoc 1.23 has no " n " of GridFS"
 
 const verb_t bucket_verbs[] = {
-    {"delete", ENTITY_BUCKET, "!id", raw_delete, NULL, NULL, MATCH_ROOT},
-    {"download", ENTITY_BUCKET, "!id", raw_download, NULL, NULL, MATCH_ROOT},
-    {"upload", ENTITY_BUCKET, UPLOAD, raw_upload, NULL, NULL, MATCH_ROOT},
-    {"uploadWithId", ENTITY_BUCKET, "!id " UPLOAD, raw_upload_with_id, NULL,
+    {"find", ENTITY_BUCKET,
+     "!filter | allowDiskUse batchSize collation limit maxTimeMS "
+     "noCursorTimeout skip sort",
+     raw_find, find, NULL, MATCH_ROOT_LIST},
+    {"delete", ENTITY_BUCKET, "!id", raw_delete, delete_, NULL, MATCH_ROOT},
+    {"download", ENTITY_BUCKET, "!id", transfer_raw_download,
+     transfer_download, NULL, MATCH_ROOT},
+    {"upload", ENTITY_BUCKET, UPLOAD, transfer_raw_upload, transfer_upload,
      NULL, MATCH_ROOT},
-    LACKING("downloadByName"),
-    LACKING("deleteByName"),
-    LACKING("rename"),
-    LACKING("renameByName"),
-    LACKING("drop"),
+    {"uploadWithId", ENTITY_BUCKET, "!id " UPLOAD, transfer_raw_upload_with_id,
+     transfer_upload_with_id, NULL, MATCH_ROOT},
+    {"downloadByName", ENTITY_BUCKET, "!filename | revision", NULL,
+     transfer_download_by_name, LACKS("downloadByName"), MATCH_ROOT},
+    {"deleteByName", ENTITY_BUCKET, "!filename", NULL, delete_by_name,
+     LACKS("deleteByName"), MATCH_ROOT},
+    {"rename", ENTITY_BUCKET, "!id !newFilename", NULL, rename_,
+     LACKS("rename"), MATCH_ROOT},
+    {"renameByName", ENTITY_BUCKET, "!filename !newFilename", NULL,
+     rename_by_name, LACKS("renameByName"), MATCH_ROOT},
+    {"drop", ENTITY_BUCKET, "", NULL, drop, LACKS("drop"), MATCH_ROOT},
     {0}};

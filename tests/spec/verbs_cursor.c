@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verbs_cursor.c - cursors and change streams that outlive an operation.
+/* verbs_cursor.c - cursors that outlive an operation.
  *
  * Neither driver sends a find before somebody asks for a document, and the
  * format wants it sent when the cursor is made: it is asked for one, which is
@@ -269,194 +269,9 @@ static bool close_(call_t *call)
     return true;
 }
 
-/* ---- change streams -------------------------------------------------- */
-
-/* Takes `stream`. */
-static bool raw_open_stream(call_t *call, mongoc_change_stream_t *stream)
-{
-    entity_t *entity = entity_new(ENTITY_STREAM, call->object->client);
-    const bson_t *reply;
-    bson_error_t error;
-
-    entity->raw.stream = stream;
-    call->result->made = entity;
-    if (mongoc_change_stream_error_document(stream, &error, &reply)) {
-        bson_destroy(&call->result->reply);
-        bson_copy_to(reply, &call->result->reply);
-        call_fail(call, &error);
-    }
-    return true;
-}
-
-static bool raw_watch_client(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return raw_open_stream(call,
-                           mongoc_client_watch(call->object->raw.client,
-                                               &pipeline, &call->opts));
-}
-
-static bool raw_watch_database(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return raw_open_stream(call,
-                           mongoc_database_watch(call->object->raw.database,
-                                                 &pipeline, &call->opts));
-}
-
-static bool raw_watch_collection(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return raw_open_stream(
-        call, mongoc_collection_watch(call->object->raw.collection, &pipeline,
-                                      &call->opts));
-}
-
-static bool raw_stream_once(call_t *call)
-{
-    mongoc_change_stream_t *stream = call->object->raw.stream;
-    const bson_t *document, *reply;
-    bson_error_t error;
-
-    if (stream == NULL)
-        return verdict_fail(call->run->verdict, "the stream was closed");
-    if (mongoc_change_stream_next(stream, &document)) {
-        result_set_document(call->result, document);
-    } else if (mongoc_change_stream_error_document(stream, &error, &reply)) {
-        bson_destroy(&call->result->reply);
-        bson_copy_to(reply, &call->result->reply);
-        call_fail(call, &error);
-    }
-    return true;
-}
-
-/* A turn ends with nothing when the server has nothing new for a while. */
-static bool raw_stream_until(call_t *call)
-{
-    int64_t end = bson_get_monotonic_time() + 20 * 1000000LL;
-
-    if (!raw_stream_once(call))
-        return false;
-    while (bson_empty(&call->result->value) && !call->result->failed) {
-        if (bson_get_monotonic_time() > end)
-            return verdict_fail(call->run->verdict, "no event in 20 s");
-        raw_stream_once(call);
-    }
-    return true;
-}
-
-static bool raw_stream_close(call_t *call)
-{
-    if (call->object->raw.stream != NULL)
-        mongoc_change_stream_destroy(call->object->raw.stream);
-    call->object->raw.stream = NULL;
-    return true;
-}
-
-/* Takes `stream`. */
-static bool open_stream(call_t *call, stator_change_stream_t *stream)
-{
-    entity_t *entity = entity_new(ENTITY_STREAM, call->object->client);
-    stator_future_t *future = stator_change_stream_open(stream);
-
-    entity->stator.stream = stream;
-    call->result->made = entity;
-    if (!call_settle(call, future))
-        return false;
-    stator_future_unref(future);
-    return true;
-}
-
-static bool watch_client(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return open_stream(call, stator_client_watch(call->object->stator.client,
-                                                 &pipeline, &call->opts));
-}
-
-static bool watch_database(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return open_stream(call,
-                       stator_database_watch(call->object->stator.database,
-                                             &pipeline, &call->opts));
-}
-
-static bool watch_collection(call_t *call)
-{
-    bson_t pipeline;
-
-    call_view(call, "pipeline", &pipeline);
-    return open_stream(
-        call, stator_collection_watch(call->object->stator.collection,
-                                      &pipeline, &call->opts));
-}
-
-typedef stator_future_t *ask_fn(stator_change_stream_t *stream);
-
-static bool ask_stream(call_t *call, ask_fn *ask)
-{
-    stator_change_stream_t *stream = call->object->stator.stream;
-    const bson_t *event;
-    stator_future_t *future;
-
-    if (stream == NULL)
-        return verdict_fail(call->run->verdict, "the stream was closed");
-    future = ask(stream);
-    if (!call_settle(call, future))
-        return false;
-    event = stator_future_document(future);
-    if (event != NULL)
-        result_set_document(call->result, event);
-    stator_future_unref(future);
-    return true;
-}
-
-static bool stream_once(call_t *call)
-{
-    return ask_stream(call, stator_change_stream_try_next);
-}
-
-static bool stream_until(call_t *call)
-{
-    return ask_stream(call, stator_change_stream_next);
-}
-
-static bool stream_close(call_t *call)
-{
-    stator_change_stream_t *stream = call->object->stator.stream;
-    stator_future_t *future;
-
-    if (stream == NULL)
-        return true;
-    call->object->stator.stream = NULL;
-    future = stator_change_stream_close(stream);
-    stator_change_stream_unref(stream);
-    if (!call_settle(call, future))
-        return false;
-    call->result->failed = false;
-    stator_future_unref(future);
-    return true;
-}
-
 #define COMMAND                                                                \
     "!command commandName batchSize comment cursorType maxTimeMS | "           \
     "readPreference session"
-#define STREAM                                                                 \
-    "!pipeline | batchSize collation comment fullDocument "                    \
-    "fullDocumentBeforeChange maxAwaitTimeMS readPreference resumeAfter "      \
-    "session showExpandedEvents startAfter startAtOperationTime"
-
 const verb_t cursor_verbs[] = {
     {"createFindCursor", ENTITY_COLLECTION,
      "!filter | allowDiskUse batchSize collation comment cursorType hint let "
@@ -470,18 +285,6 @@ const verb_t cursor_verbs[] = {
     {"iterateUntilDocumentOrError", ENTITY_CURSOR, "", raw_until, once, NULL,
      MATCH_ROOT},
     {"close", ENTITY_CURSOR, "", raw_close, close_, NULL, MATCH_ROOT},
-    {"createChangeStream", ENTITY_CLIENT, STREAM, raw_watch_client,
-     watch_client, NULL, MATCH_ROOT},
-    {"createChangeStream", ENTITY_DATABASE, STREAM, raw_watch_database,
-     watch_database, NULL, MATCH_ROOT},
-    {"createChangeStream", ENTITY_COLLECTION, STREAM, raw_watch_collection,
-     watch_collection, NULL, MATCH_ROOT},
-    {"iterateOnce", ENTITY_STREAM, "", raw_stream_once, stream_once,
-     NULL, MATCH_ROOT},
-    {"iterateUntilDocumentOrError", ENTITY_STREAM, "", raw_stream_until,
-     stream_until, NULL, MATCH_ROOT},
-    {"close", ENTITY_STREAM, "", raw_stream_close, stream_close, NULL,
-     MATCH_ROOT},
     {.name = "close",
      .on = ENTITY_CLIENT,
      .lacks = "a client of libmongoc ends when it is destroyed"},

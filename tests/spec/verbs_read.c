@@ -243,6 +243,115 @@ static bool distinct(call_t *call)
     return take_values(call);
 }
 
+/* ---- helpers that other drivers have: their commands here ------------ */
+
+/* {verb: collection, ..} */
+static void begin_command(const call_t *call, bson_t *command)
+{
+    bson_init(command);
+    bson_append_utf8(command, call->verb->name, -1, call->object->name, -1);
+}
+
+static void make_count(const call_t *call, bson_t *command)
+{
+    bson_t filter;
+
+    begin_command(call, command);
+    call_view(call, "filter", &filter);
+    bson_append_document(command, "query", -1, &filter);
+}
+
+static bool take_n(call_t *call)
+{
+    bson_iter_t at;
+
+    if (!call->result->failed && value_find(&call->result->reply, "n", &at))
+        result_set(call->result, &at);
+    return true;
+}
+
+static bool raw_count(call_t *call)
+{
+    bson_error_t error;
+    bson_t command;
+
+    make_count(call, &command);
+    bson_destroy(&call->result->reply);
+    if (!mongoc_collection_read_command_with_opts(
+            call->object->raw.collection, &command, call->prefs, &call->opts,
+            &call->result->reply, &error))
+        call_fail(call, &error);
+    bson_destroy(&command);
+    return take_n(call);
+}
+
+static bool count(call_t *call)
+{
+    stator_future_t *future;
+    bson_t command;
+
+    make_count(call, &command);
+    future = stator_collection_read_command(call->object->stator.collection,
+                                            &command, &call->opts);
+    bson_destroy(&command);
+    if (!call_settle(call, future))
+        return false;
+    stator_future_unref(future);
+    return take_n(call);
+}
+
+static void make_map_reduce(const call_t *call, bson_t *command)
+{
+    static const char *const keys[] = {"map", "reduce", "out"};
+    bson_iter_t at;
+    size_t i;
+
+    begin_command(call, command);
+    for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (value_find(&call->arguments, keys[i], &at))
+            value_put(command, keys[i], &at);
+}
+
+static bool take_results(call_t *call)
+{
+    bson_iter_t at;
+
+    if (!call->result->failed &&
+        value_find(&call->result->reply, "results", &at))
+        result_set(call->result, &at);
+    return true;
+}
+
+static bool raw_map_reduce(call_t *call)
+{
+    bson_error_t error;
+    bson_t command;
+
+    make_map_reduce(call, &command);
+    bson_destroy(&call->result->reply);
+    if (!mongoc_collection_command_with_opts(
+            call->object->raw.collection, &command, call->prefs, &call->opts,
+            &call->result->reply, &error))
+        call_fail(call, &error);
+    bson_destroy(&command);
+    return take_results(call);
+}
+
+static bool map_reduce(call_t *call)
+{
+    stator_future_t *future;
+    bson_t command;
+
+    make_map_reduce(call, &command);
+    future = stator_collection_command(call->object->stator.collection,
+                                       &command, &call->opts);
+    bson_destroy(&command);
+    if (!call_settle(call, future))
+        return false;
+    stator_future_unref(future);
+    return take_results(call);
+}
+
 const verb_t read_verbs[] = {
     {"find", ENTITY_COLLECTION, "!filter " FIND_OPTIONS, raw_find, find, NULL,
      MATCH_ROOT_LIST},
@@ -263,10 +372,12 @@ const verb_t read_verbs[] = {
      "!fieldName !filter | collation comment hint maxTimeMS rawData "
      "readConcern readPreference session",
      raw_distinct, distinct, NULL, MATCH_ROOT},
-    {.name = "count",
-     .on = ENTITY_COLLECTION,
-     .lacks = "the count helper is deprecated: countDocuments"},
-    {.name = "mapReduce",
-     .on = ENTITY_COLLECTION,
-     .lacks = "libmongoc 1.23 has no mapReduce helper"},
+    {"count", ENTITY_COLLECTION,
+     "!filter | collation comment hint limit maxTimeMS rawData readConcern "
+     "readPreference session skip",
+     raw_count, count, NULL, MATCH_ROOT},
+    {"mapReduce", ENTITY_COLLECTION,
+     "!map !reduce !out | collation comment limit maxTimeMS query "
+     "readPreference session sort writeConcern",
+     raw_map_reduce, map_reduce, NULL, MATCH_ROOT_LIST},
     {0}};
