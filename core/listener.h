@@ -46,7 +46,7 @@ struct stc_listeners {
     pthread_mutex_t lock;
     struct cds_list_head all;
     int64_t n;
-    struct cds_list_head early; /* V7 */
+    struct stator_event **early; /* V7: references */
     int64_t n_early, lost_early;
     bool keeps_early;
 };

@@ -272,7 +272,8 @@ stator_event_new_description(const stator_event_t *event);
 /* ---- context --------------------------------------------------------- */
 
 /* Put `context` into `opts`, for operations, cursors, or the operations of a
- * handle (stator_collection_with_opts): an int64 "context".  Stator carries it and never looks at what it points to.
+ * handle (stator_collection_with_opts): an int64 "context".  Stator carries it
+ * and never looks at what it points to.
  *
  * Thread: any that owns `opts`.  Owns: `context` stays yours.
  * Errors: false and `error` (may be NULL) filled (STATOR_ERROR_ARGUMENT):
