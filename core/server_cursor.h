@@ -32,7 +32,8 @@ struct stc_server_cursor {
 };
 
 /* Both leave the batch's documents in `*documents`, or false and why in
- * `result`, whose room was made before.  `id` says whether there is more. */
+ * `result`, whose room was made before.  `id` says whether there is more.
+ * (server_cursor_open.c has the first alone.) */
 bool stc_server_cursor_open(struct stc_server_cursor *s,
                             struct stc_call *call,
                             const struct stc_verb *verb,
@@ -42,6 +43,11 @@ bool stc_server_cursor_more(struct stc_server_cursor *s,
                             mongoc_client_t *client, int64_t turn_ms,
                             struct stf_result *result,
                             struct stf_documents **documents);
+/* Of both: the documents of a reply that is no error.  Takes its contents when
+ * it works. */
+bool stc_server_cursor_take_reply(struct stc_server_cursor *s, bson_t *reply,
+                                  struct stf_result *result,
+                                  struct stf_documents **documents);
 /* Tell the server that nobody wants the rest.  Its answer is of no use. */
 void stc_server_cursor_kill(struct stc_server_cursor *s,
                             mongoc_client_t *client);
