@@ -25,9 +25,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/apm.h"
 #include "core/config.h"
 #include "core/core.h"
-#include "core/event.h"
 #include "core/keeper.h"
 #include "core/pool.h"
 #include "core/queue.h"
@@ -93,6 +93,16 @@ stator_future_t *stc_forked(const char *subject);
  * `thread` is NULL.  0 or an errno value. */
 int stc_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg,
                      const char *name);
+
+/* `n` more.  0 or an errno value.  Under the client's lock. */
+int stc_client_start_workers(stator_client_t *client, int n);
+
+/* Connections that are not for leases. */
+static inline int stc_client_reserved(const struct stc_config *config,
+                                      int workers)
+{
+    return workers + config->number[STC_WATCHERS];
+}
 
 /* Begin to close, or hasten a close.  (close.c) */
 void stc_close_begin(stator_client_t *client, enum stc_close_mode mode,

@@ -163,7 +163,7 @@ void stc_session_advance_operation_time(struct stc_session *session,
                                         uint32_t seconds,
                                         uint32_t increment);
 
-/* ---- events: see event.h and listener.h in core ------------------ */
+/* ---- events: see event.h, apm.h and listener.h in core ------------ */
 
 enum { STC_EVENT_TYPES = STATOR_EVENT_EVENTS_DROPPED + 1 };
 

@@ -1,51 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/event.h - what the driver's monitoring tells, as values.
- *
- *   callback (a thread of the driver's, or a worker) ── anybody there? ──>
- *   copy into one block ──> listeners
- *
- * The driver takes its callbacks once for each pool, before the first client is
- * popped; those of commands only if somebody wants them by then.
- *
- * M1  A callback runs with locks of the driver's held (that of the topology,
- *     or of all monitors): it asks the driver for plain fields of what it was
- *     given and for nothing else, and waits for nobody.
- * M2  The context of a command's event is the operation's which this thread
- *     serves (stf_thread): the driver sends a command on the thread that asks
- *     for it.
- * M3  Two hold this: the client, and a pool that has the callbacks, until
- *     topologyClosed, which is the last that it tells.  The client is there for
- *     longer, unless it could not be made: a pool that was to be adopted then
- *     stays the user's, callbacks and all. */
+/* core/event.h - an event as a value: one block of memory, with copies of all
+ * that it points to.  What makes them is in apm.h, where they wait in
+ * event_queue.h, and who gets them in listener.h. */
 #ifndef STC_EVENT_H
 #define STC_EVENT_H
 
-#include <mongoc/mongoc.h>
+#include <urcu/list.h>
 
-#include "core/config.h"
-#include "core/listener.h"
-#include "core/reach.h"
+#include "core/core.h"
 
-struct stc_events {
-    struct stc_listeners listeners;
-    struct stc_reach *reach; /* NULL: nobody asks why */
-    pthread_mutex_t lock;    /* a leaf, for the three below */
-    bool wants_commands;
-    bool is_installed;
-    bool has_commands;
-    atomic_uint holders;    /* M3 */
-    atomic_bool has_opened; /* the topology */
+/* What is to be copied; all may be NULL. */
+struct stc_event_parts {
+    const char *host, *command_name, *database;
+    const bson_t *views[2];
+    const bson_error_t *error;
 };
 
-/* Held once.  NULL: no memory. */
-struct stc_events *stc_events_new(enum stc_telling telling);
-void stc_events_release(struct stc_events *e); /* NULL is fine */
+/* Held once; its plain fields are the caller's to fill in.  NULL: no
+ * memory. */
+struct stator_event *stc_event_new(stator_event_type_t type,
+                                   const struct stc_event_parts *parts);
+void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
-/* Give a pool that was never popped from the callbacks.  False: it has others
- * already. */
-bool stc_events_install(struct stc_events *e, mongoc_client_pool_t *pool);
-
-/* Its place in the queue of one who listens: a reference. */
+/* Its place in a queue: a reference. */
 struct stc_entry {
     struct cds_list_head node;
     struct stator_event *event;
@@ -54,9 +31,5 @@ struct stc_entry {
 
 struct stc_entry *stc_entry_new(struct stator_event *event); /* or NULL */
 void stc_entry_free(struct stc_entry *entry);
-/* Commands that this thread sends from now on are not told, or are again. */
-void stc_events_hush(bool hush);
-
-void stc_event_unref(struct stator_event *event); /* NULL is fine */
 
 #endif /* STC_EVENT_H */

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "core/apm.h"
 #include "core/client.h"
 #include "core/event.h"
 #include "futures/base.h"
@@ -27,14 +28,11 @@ struct stator_listener {
     stator_event_fn *fn;
     void *arg;
     uint32_t types;
-    int64_t limit, max_bytes;
     struct stf_continuation continuation;
     /* Under the listeners' lock: */
     struct cds_list_head node;
     struct cds_list_head posting; /* in the list of one deliver */
-    struct cds_list_head queue;
-    int64_t n, bytes;
-    int64_t lost; /* V6 */
+    struct stc_event_queue queue;
     bool is_posted;
     atomic_bool has_ended; /* set under lock */
 };
@@ -65,14 +63,6 @@ static void find_wanted(struct stc_listeners *all)
     atomic_store_explicit(&all->wanted, wanted, memory_order_relaxed);
 }
 
-static void forget(struct cds_list_head *entries)
-{
-    struct stc_entry *e, *next;
-
-    cds_list_for_each_entry_safe(e, next, entries, node)
-        stc_entry_free(e);
-}
-
 /* Once: V3. */
 static void end(stator_listener_t *l)
 {
@@ -88,58 +78,25 @@ static void end(stator_listener_t *l)
     cds_list_del(&l->node);
     all->n--;
     find_wanted(all);
-    cds_list_splice(&l->queue, &forgotten);
-    CDS_INIT_LIST_HEAD(&l->queue);
-    l->n = l->bytes = l->lost = 0;
+    stc_event_queue_empty(&l->queue, &forgotten);
     pthread_mutex_unlock(&all->lock);
-    forget(&forgotten);
+    stc_entries_free(&forgotten);
     stf_dispatcher_release(l->dispatcher);
 }
 
-/* Under lock, of a queue that is not empty. */
-static struct stc_entry *first_of(stator_listener_t *l)
-{
-    /* What is freed has left the list: not seen through liburcu's macros.
-     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    return cds_list_first_entry(&l->queue, struct stc_entry, node);
-}
-
 /* ---- in dispatch ------------------------------------------------- */
-
-/* Under lock: the gap before the first entry, or the entry. */
-static void take_first(stator_listener_t *l, struct stc_entry **entry,
-                       int64_t *lost)
-{
-    struct stc_entry *first = first_of(l);
-
-    *lost = first->lost;
-    first->lost = 0;
-    if (*lost > 0)
-        return;
-    cds_list_del(&first->node);
-    l->n--;
-    l->bytes -= first->event->size;
-    *entry = first;
-}
 
 /* What is next: an entry, or how many were lost.  False: nothing, and it is
  * posted no more. */
 static bool take(stator_listener_t *l, struct stc_entry **entry, int64_t *lost)
 {
     struct stc_listeners *all = listeners_of(l);
-    bool is_there = true;
+    bool is_there;
 
-    *entry = NULL;
-    *lost = 0;
     pthread_mutex_lock(&all->lock);
-    if (!cds_list_empty(&l->queue)) {
-        take_first(l, entry, lost);
-    } else if (l->lost > 0) {
-        *lost = l->lost;
-        l->lost = 0;
-    } else {
-        l->is_posted = is_there = false;
-    }
+    is_there = stc_event_queue_take(&l->queue, entry, lost);
+    if (!is_there)
+        l->is_posted = false;
     pthread_mutex_unlock(&all->lock);
     return is_there;
 }
@@ -223,59 +180,26 @@ static void post(stator_listener_t *l)
 }
 
 /* Under lock. */
-static bool has_room(const stator_listener_t *l,
-                     const struct stator_event *event)
-{
-    return l->n < l->limit &&
-           (l->n == 0 || l->bytes + event->size <= l->max_bytes);
-}
-
-/* Under lock: `entry` is the listener's from now on; NULL: the event is
- * lost. */
-static void enqueue(stator_listener_t *l, struct stc_entry *entry)
-{
-    if (entry == NULL) {
-        l->lost++;
-        atomic_fetch_add(&listeners_of(l)->n_dropped, 1);
-        return;
-    }
-    entry->lost = l->lost;
-    l->lost = 0;
-    l->n++;
-    l->bytes += entry->event->size;
-    cds_list_add_tail(&entry->node, &l->queue);
-}
-
-/* Under lock. */
 static void give(stator_listener_t *l, struct stator_event *event)
 {
-    enqueue(l, event != NULL && has_room(l, event) ? stc_entry_new(event)
-                                                   : NULL);
+    if (!stc_event_queue_add(&l->queue, event))
+        atomic_fetch_add(&listeners_of(l)->n_dropped, 1);
 }
 
 /* ---- early: V7 --------------------------------------------------- */
 
-/* Under lock. */
+/* Under lock.  After the first loss nothing more is kept: there is one gap, and
+ * it is at the end. */
 static void keep(struct stc_listeners *all, struct stator_event *event)
 {
-    struct stc_entry *entry = NULL;
-
-    if (event != NULL && all->n_early < EARLY_MOST && all->lost_early == 0)
-        entry = stc_entry_new(event);
-    if (entry == NULL) {
-        all->lost_early++;
-        return;
-    }
-    all->n_early++;
-    cds_list_add_tail(&entry->node, &all->early);
+    (void)stc_event_queue_add(&all->early,
+                              all->early.lost == 0 ? event : NULL);
 }
 
 /* Under lock: what was kept, in `kept`, and no more. */
 static void end_early(struct stc_listeners *all, struct cds_list_head *kept)
 {
-    cds_list_splice(&all->early, kept);
-    CDS_INIT_LIST_HEAD(&all->early);
-    all->n_early = all->lost_early = 0;
+    stc_event_queue_empty(&all->early, kept);
     all->keeps_early = false;
 }
 
@@ -295,7 +219,7 @@ void stc_listeners_forget_early(struct stc_listeners *all)
     end_early(all, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
-    forget(&kept);
+    stc_entries_free(&kept);
 }
 
 /* Under lock: the first listener takes over.  True: it is to be posted. */
@@ -306,13 +230,13 @@ static bool take_over(struct stc_listeners *all, stator_listener_t *l,
 
     if (!all->keeps_early)
         return false;
-    cds_list_for_each_entry(e, &all->early, node)
+    cds_list_for_each_entry(e, &all->early.entries, node)
         if ((l->types & (1u << e->event->type)) != 0)
             give(l, e->event);
-    l->lost += all->lost_early;
-    atomic_fetch_add(&all->n_dropped, all->lost_early);
+    l->queue.lost += all->early.lost;
+    atomic_fetch_add(&all->n_dropped, all->early.lost);
     end_early(all, kept);
-    return (l->n > 0 || l->lost > 0) && must_post(l);
+    return (l->queue.n > 0 || l->queue.lost > 0) && must_post(l);
 }
 
 /* ---- delivered --------------------------------------------------- */
@@ -347,7 +271,7 @@ void stc_listeners_init(struct stc_listeners *all)
 {
     pthread_mutex_init(&all->lock, NULL);
     CDS_INIT_LIST_HEAD(&all->all);
-    CDS_INIT_LIST_HEAD(&all->early);
+    stc_event_queue_init(&all->early, EARLY_MOST, INT64_MAX);
 }
 
 void stc_listeners_destroy(struct stc_listeners *all)
@@ -364,7 +288,7 @@ void stc_listeners_append(struct stc_listeners *all, bson_t *out)
     pthread_mutex_lock(&all->lock);
     n = all->n;
     cds_list_for_each_entry(l, &all->all, node)
-        waiting += l->n;
+        waiting += l->queue.n;
     pthread_mutex_unlock(&all->lock);
     BSON_APPEND_INT64(out, "listeners", n);
     BSON_APPEND_INT64(out, "waiting", waiting);
@@ -394,20 +318,18 @@ stator_listener_t *stc_listener_new(stator_client_t *client,
     l->fn = how->fn;
     l->arg = how->arg;
     l->types = how->types;
-    l->limit = how->limit;
-    l->max_bytes = how->max_bytes;
+    stc_event_queue_init(&l->queue, how->limit, how->max_bytes);
     l->continuation.dispatcher = how->dispatcher;
     l->continuation.run = turn;
     l->continuation.drop = drop;
     l->continuation.release = continuation_release;
-    CDS_INIT_LIST_HEAD(&l->queue);
     pthread_mutex_lock(&all->lock);
     cds_list_add_tail(&l->node, &all->all);
     all->n++;
     posts = take_over(all, l, &kept);
     find_wanted(all);
     pthread_mutex_unlock(&all->lock);
-    forget(&kept);
+    stc_entries_free(&kept);
     if (posts)
         post(l); /* which gives up the hold of must_post, and no more: */
     return l; /* NOLINT(clang-analyzer-unix.Malloc) */

@@ -25,8 +25,7 @@
  *     frees the memory: all refs together are one, being posted is one.
  * V5  `wanted` is what any of them listens to: all that a callback of the
  *     driver's looks at when nobody does.
- * V6  What is lost is counted where it is missing: in the entry behind the gap,
- *     or, while there is none, in the listener.
+ * V6  What is lost is counted where it is missing: see event_queue.h.
  * V7  `early`: what the topology of an adopted pool told before there was any
  *     listener, since adopting it starts its monitors.  The first listener
  *     takes it over; under lock, and so is `keeps_early`. */
@@ -39,6 +38,7 @@
 #include <urcu/list.h>
 
 #include "core/core.h"
+#include "core/event_queue.h"
 
 struct stc_listeners {
     atomic_uint wanted; /* V5 */
@@ -46,8 +46,7 @@ struct stc_listeners {
     pthread_mutex_t lock;
     struct cds_list_head all;
     int64_t n;
-    struct cds_list_head early; /* V7 */
-    int64_t n_early, lost_early;
+    struct stc_event_queue early; /* V7 */
     bool keeps_early;
 };
 

@@ -7,7 +7,7 @@
 
 #include <stator/error.h>
 
-#include "core/event.h"
+#include "core/apm.h"
 #include "core/op.h"
 #include "core/target.h"
 #include "core/verb.h"
