@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "lib/document.h"
-#include "lib/opts.h"
 #include "lib/request.h"
 #include "lib/session_opts.h"
 
