@@ -14,7 +14,7 @@
 
 enum { BATCH_BYTES = 1024 * 1024, BATCH_CHUNKS_MAX = 1000 };
 
-static download_t no_memory = {.is_immortal = true, .length = -1};
+static download_t no_memory = {.base.is_immortal = true, .length = -1};
 
 /* ---- made -------------------------------------------------------------- */
 
@@ -26,10 +26,8 @@ static download_t *new_failed(stator_future_t *fault)
         stator_future_unref(fault);
         return &no_memory;
     }
-    atomic_init(&down->refs, 1);
-    atomic_init(&down->holds, 1);
+    stl_stream_init_failed(&down->base, fault);
     atomic_init(&down->length, -1);
-    down->fault = fault;
     return down;
 }
 
@@ -41,17 +39,12 @@ static download_t *new_sound(stator_gridfs_bucket_t *bucket,
 
     if (down == NULL)
         return NULL;
-    atomic_init(&down->refs, 1);
-    atomic_init(&down->holds, 1);
+    stl_stream_init(&down->base, bucket, o);
     atomic_init(&down->length, -1);
-    down->bucket = stator_gridfs_bucket_ref(bucket);
-    down->opts = bson_copy(o->of_operations);
-    down->timeout_ms = o->timeout_ms;
     down->filename = bson_strdup(filename);
     down->revision = o->revision;
     if (id != NULL)
         bson_value_copy(id, &down->id);
-    stf_line_init(&down->line);
     return down;
 }
 
@@ -60,19 +53,14 @@ static download_t *open_download(const char *subject,
                                  const bson_value_t *id, const char *filename,
                                  const char *fault, const bson_t *opts)
 {
-    stator_future_t *refusal = stl_bucket_refusal(bucket, subject);
-    char problem[STL_PROBLEM_SIZE];
     struct stl_bucket_opts parsed;
+    stator_future_t *refusal = stl_stream_open_refusal(
+        subject, bucket, fault, opts,
+        filename == NULL ? STL_OF_DOWNLOAD : STL_BY_NAME, &parsed);
     download_t *down;
 
     if (refusal != NULL)
         return new_failed(refusal);
-    if (fault != NULL)
-        return new_failed(stl_bad_argument(subject, fault));
-    if (!stl_bucket_opts_parse(
-            opts, filename == NULL ? STL_OF_DOWNLOAD : STL_BY_NAME, &parsed,
-            problem))
-        return new_failed(stl_bad_argument(subject, problem));
     down = new_sound(bucket, id, filename, &parsed);
     bson_destroy(parsed.of_operations);
     return down == NULL ? &no_memory : down;
@@ -99,34 +87,28 @@ stator_gridfs_bucket_open_download_stream_by_name(
 
 static void unhold(download_t *down)
 {
-    if (atomic_fetch_sub(&down->holds, 1) != 1)
+    if (!stl_stream_unhold(&down->base))
         return;
-    stator_future_unref(down->fault);
-    if (down->bucket != NULL) {
-        stator_future_unref(down->batch);
-        stf_line_destroy(&down->line);
-        if (down->id.value_type != BSON_TYPE_EOD)
-            bson_value_destroy(&down->id);
-        bson_free(down->filename);
-        bson_destroy(down->file);
-        bson_destroy(down->opts);
-        stator_gridfs_bucket_unref(down->bucket);
-    }
+    stator_future_unref(down->batch);
+    if (down->id.value_type != BSON_TYPE_EOD)
+        bson_value_destroy(&down->id);
+    bson_free(down->filename);
+    bson_destroy(down->file);
+    stl_stream_destroy(&down->base);
     free(down);
 }
 
 stator_gridfs_download_stream_t *
 stator_gridfs_download_stream_ref(stator_gridfs_download_stream_t *down)
 {
-    if (down != NULL && !down->is_immortal)
-        atomic_fetch_add_explicit(&down->refs, 1, memory_order_relaxed);
+    if (down != NULL)
+        stl_stream_ref(&down->base);
     return down;
 }
 
 void stator_gridfs_download_stream_unref(stator_gridfs_download_stream_t *down)
 {
-    if (down != NULL && !down->is_immortal &&
-        atomic_fetch_sub_explicit(&down->refs, 1, memory_order_acq_rel) == 1)
+    if (down != NULL && stl_stream_unref(&down->base))
         unhold(down);
 }
 
@@ -144,38 +126,20 @@ int64_t stator_gridfs_download_stream_length(
 
 /* ---- calls ------------------------------------------------------------- */
 
-static stator_future_t *refusal_of(download_t *down, const char *subject)
-{
-    if (down == NULL)
-        return stl_null_handle(subject, "stream");
-    if (down->fault != NULL)
-        return stator_future_ref(down->fault);
-    if (down->bucket == NULL)
-        return stf_future_no_memory();
-    return stl_bucket_refusal(down->bucket, subject);
-}
-
 struct stl_download_call *
 stl_download_call_new(const struct stf_kind *kind, const char *subject,
                       size_t size, stf_step_fn *step, download_t *down,
                       const void *site, stator_future_t **refusal)
 {
+    struct stl_call *c =
+        stl_stream_call_new(kind, subject, size, step,
+                            down == NULL ? NULL : &down->base, site, refusal);
     struct stl_download_call *d;
-    struct stl_call *c;
 
-    *refusal = refusal_of(down, subject);
-    if (*refusal != NULL)
+    if (c == NULL)
         return NULL;
-    c = stl_call_new(kind, subject, size, step, down->bucket, down->opts,
-                     down->timeout_ms, site);
-    if (c == NULL) {
-        *refusal = stf_future_no_memory();
-        return NULL;
-    }
     d = stl_download_call_of(&c->steps);
-    atomic_fetch_add(&down->holds, 1);
     d->stream = down;
-    c->passes = true; /* G2 in gridfs_call.h */
     return d;
 }
 
@@ -207,8 +171,8 @@ static stator_future_t *ask_file(struct stl_download_call *d)
                           from_end ? -(int64_t)down->revision - 1
                                    : down->revision);
     }
-    stl_call_begin(&d->call, &r, &stc_verb_find_one, down->bucket->files, &more,
-                   STL_OPERATION);
+    stl_call_begin(&d->call, &r, &stc_verb_find_one, down->base.bucket->files,
+                   &more, STL_OPERATION);
     stl_request_copy(&r, &filter);
     bson_destroy(&more);
     bson_destroy(&filter);
@@ -301,8 +265,8 @@ static stator_future_t *ask_batch(struct stl_download_call *d, int64_t first)
         BSON_APPEND_INT64(&part, "$gte", first);
         bson_append_document_end(&filter, &part);
     }
-    stl_call_begin(&d->call, &r, &stc_verb_find, down->bucket->chunks, &more,
-                   STL_CURSOR);
+    stl_call_begin(&d->call, &r, &stc_verb_find, down->base.bucket->chunks,
+                   &more, STL_CURSOR);
     stl_request_copy(&r, &filter);
     bson_destroy(&more);
     bson_destroy(&filter);

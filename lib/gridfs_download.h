@@ -6,33 +6,25 @@
  *   read ─> chunk at hand? ─yes─> bytes
  *              └─no─> a batch, from that chunk on ─┘
  *
- * D1  All below `line` is the running call's (T1 in steps.h); no lock.  What
+ * D1  `id` and all below is the running call's (T1 in steps.h); no lock.  What
  *     the getters tell is atomic.
  * D2  A batch is one find, with a limit: between two of them the server holds
  *     nothing, so a stream can rest, be sought and be left at no cost.
  * D3  It asks for one chunk more than there should be, which must not be
  *     there, or be empty.
- * D4  `position` moves with a read that is DONE, and what a descriptor took.
- * D5  `holds`: one for the handles together, one for each call. */
+ * D4  `position` moves with a read that is DONE, and what a descriptor took. */
 #ifndef STL_GRIDFS_DOWNLOAD_H
 #define STL_GRIDFS_DOWNLOAD_H
 
-#include "lib/gridfs_call.h"
+#include "lib/gridfs_stream.h"
 
 struct stator_gridfs_download_stream {
-    atomic_uint refs;  /* of users */
-    atomic_uint holds; /* D5 */
-    bool is_immortal;  /* the static one: no memory */
-    stator_future_t *fault; /* every request is this; nothing else is set */
-    stator_gridfs_bucket_t *bucket;
-    bson_t *opts;
-    int64_t timeout_ms;
+    struct stl_stream base; /* first */
     char *filename; /* by name; then `id` is known when it is open */
     int32_t revision;
     atomic_bool is_closed;
     atomic_llong length; /* -1: not open yet */
     atomic_llong position;
-    struct stf_line line;
     bson_value_t id;
     bson_t *file; /* its document, or NULL */
     int64_t chunk_size, n_chunks;
@@ -54,7 +46,6 @@ stl_download_call_of(struct stf_steps *s)
 {
     return stf_container_of(s, struct stl_download_call, call.steps);
 }
-
 
 /* A call, or NULL and `*refusal`.  `download` may be NULL. */
 struct stl_download_call *

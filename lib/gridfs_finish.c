@@ -69,7 +69,7 @@ static stator_future_t *send_document(struct ending *e)
     if (e->result == NULL || !stf_result_copy(e->result, up->document, NULL))
         return stl_call_fail(c, STATOR_ERROR_DOMAIN, STATOR_ERROR_MEMORY,
                              "no memory for its result");
-    stl_call_begin(c, &r, &stc_verb_insert_one, up->bucket->files, NULL,
+    stl_call_begin(c, &r, &stc_verb_insert_one, up->base.bucket->files, NULL,
                    STL_OPERATION);
     stl_request_copy(&r, up->document);
     e->result->count = 1;
@@ -131,7 +131,7 @@ stator_future_t *stl_upload_close(upload_t *up, stator_future_t *before,
     u->call.over = stl_upload_call_over;
     ending_of(&u->call.steps)->before = stator_future_ref(before);
     atomic_store(&up->is_closing, true);
-    return stl_call_start(&u->call, &up->line);
+    return stl_call_start(&u->call, &up->base.line);
 }
 
 /* ---- abort ------------------------------------------------------------- */
@@ -162,7 +162,7 @@ static stator_future_t *delete_chunks(struct ending *e)
         bson_append_document_end(&selector, &in);
     }
     stl_call_begin(&e->upload.call, &r, &stc_verb_delete_many,
-                   up->bucket->chunks, NULL, STL_OPERATION);
+                   up->base.bucket->chunks, NULL, STL_OPERATION);
     stl_request_copy(&r, &selector);
     bson_destroy(&selector);
     return stl_call_submit(&e->upload.call, &r);
@@ -187,7 +187,7 @@ static stator_future_t *delete_document(struct ending *e)
     BSON_APPEND_DATE_TIME(&selector, "uploadDate", up->upload_date);
     BSON_APPEND_INT64(&selector, "length", up->length);
     stl_call_begin(&e->upload.call, &r, &stc_verb_delete_one,
-                   up->bucket->files, NULL, STL_OPERATION);
+                   up->base.bucket->files, NULL, STL_OPERATION);
     stl_request_copy(&r, &selector);
     bson_destroy(&selector);
     return stl_call_submit(&e->upload.call, &r);
@@ -237,21 +237,21 @@ static stator_future_t *start_abort(upload_t *up, const void *site)
         abort_step, up, site, &refusal);
 
     if (u == NULL) {
-        if (up != NULL && up->bucket != NULL)
+        if (up != NULL && up->base.bucket != NULL)
             atomic_store(&up->is_aborting, false);
         return refusal;
     }
     u->call.over = stl_upload_call_over;
-    return stl_call_start(&u->call, &up->line);
+    return stl_call_start(&u->call, &up->base.line);
 }
 
 stator_future_t *
 stator_gridfs_upload_stream_abort(stator_gridfs_upload_stream_t *up)
 {
-    if (up != NULL && up->bucket != NULL &&
-        !stc_client_is_inherited(stl_bucket_client(up->bucket)) &&
+    if (up != NULL && up->base.bucket != NULL &&
+        !stc_client_is_inherited(stl_bucket_client(up->base.bucket)) &&
         !atomic_load(&up->is_over) && !atomic_exchange(&up->is_aborting, true))
-        stf_line_cancel(&up->line);
+        stf_line_cancel(&up->base.line);
     return start_abort(up, __builtin_return_address(0));
 }
 
@@ -264,13 +264,12 @@ static void delete_left(upload_t *up, const void *site)
 
 void stator_gridfs_upload_stream_unref(stator_gridfs_upload_stream_t *up)
 {
-    if (up == NULL || up->is_immortal ||
-        atomic_fetch_sub_explicit(&up->refs, 1, memory_order_acq_rel) != 1)
+    if (up == NULL || !stl_stream_unref(&up->base))
         return;
-    if (up->bucket != NULL &&
-        !stc_client_is_inherited(stl_bucket_client(up->bucket))) {
+    if (up->base.bucket != NULL &&
+        !stc_client_is_inherited(stl_bucket_client(up->base.bucket))) {
         if (!atomic_load(&up->is_closing) && !atomic_load(&up->is_aborting))
-            stf_line_cancel(&up->line);
+            stf_line_cancel(&up->base.line);
         delete_left(up, __builtin_return_address(0)); /* behind these */
     }
     stl_upload_unhold(up);

@@ -45,7 +45,7 @@ stator_gridfs_download_stream_open(stator_gridfs_download_stream_t *down)
         &plain_kind, "gridfs_download_stream.open", sizeof *d, open_step, down,
         __builtin_return_address(0), &refusal);
 
-    return d == NULL ? refusal : stl_call_start(&d->call, &down->line);
+    return d == NULL ? refusal : stl_call_start(&d->call, &down->base.line);
 }
 
 static stator_future_t *seek_step(struct stf_steps *s, stator_future_t *settled)
@@ -84,7 +84,7 @@ stator_gridfs_download_stream_seek(stator_gridfs_download_stream_t *down,
     if (d == NULL)
         return refusal;
     stf_container_of(d, struct seek, download)->offset = offset;
-    return stl_call_start(&d->call, &down->line);
+    return stl_call_start(&d->call, &down->base.line);
 }
 
 /* ---- read -------------------------------------------------------------- */
@@ -226,7 +226,7 @@ stator_future_t *stl_download_read(download_t *down, size_t max,
     if (d == NULL)
         return refusal;
     read_of(&d->call.steps)->max = max;
-    return stl_call_start(&d->call, &down->line);
+    return stl_call_start(&d->call, &down->base.line);
 }
 
 stator_future_t *
@@ -348,7 +348,7 @@ stator_future_t *stl_download_to_fd(download_t *down, int fd, const void *site)
     }
     d->call.over = pump_over;
     pump_of(&d->call.steps)->into = into;
-    return stl_call_start(&d->call, &down->line);
+    return stl_call_start(&d->call, &down->base.line);
 }
 
 stator_future_t *
@@ -382,6 +382,6 @@ stator_gridfs_download_stream_close(stator_gridfs_download_stream_t *down)
     if (d == NULL)
         return refusal;
     atomic_store(&down->is_closed, true);
-    stf_line_cancel(&down->line);
-    return stl_call_start(&d->call, &down->line);
+    stf_line_cancel(&down->base.line);
+    return stl_call_start(&d->call, &down->base.line);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static upload_t no_memory = {.is_immortal = true};
+static upload_t no_memory = {.base.is_immortal = true};
 
 /* ---- made -------------------------------------------------------------- */
 
@@ -19,9 +19,7 @@ static upload_t *new_failed(stator_future_t *fault)
         stator_future_unref(fault);
         return &no_memory;
     }
-    atomic_init(&up->refs, 1);
-    atomic_init(&up->holds, 1);
-    up->fault = fault;
+    stl_stream_init_failed(&up->base, fault);
     return up;
 }
 
@@ -33,11 +31,7 @@ static upload_t *new_sound(stator_gridfs_bucket_t *bucket,
 
     if (up == NULL)
         return NULL;
-    atomic_init(&up->refs, 1);
-    atomic_init(&up->holds, 1);
-    up->bucket = stator_gridfs_bucket_ref(bucket);
-    up->opts = bson_copy(o->of_operations);
-    up->timeout_ms = o->timeout_ms;
+    stl_stream_init(&up->base, bucket, o);
     if (id != NULL) {
         bson_value_copy(id, &up->id);
     } else {
@@ -49,7 +43,6 @@ static upload_t *new_sound(stator_gridfs_bucket_t *bucket,
     if (o->has_metadata)
         up->metadata = bson_copy(&o->metadata);
     up->chunk_size = o->chunk_size != 0 ? o->chunk_size : bucket->chunk_size;
-    stf_line_init(&up->line);
     return up;
 }
 
@@ -58,19 +51,15 @@ static upload_t *open_upload(const char *subject,
                              const bson_value_t *id, const char *filename,
                              const char *fault, const bson_t *opts)
 {
-    stator_future_t *refusal = stl_bucket_refusal(bucket, subject);
-    char problem[STL_PROBLEM_SIZE];
     struct stl_bucket_opts parsed;
+    stator_future_t *refusal = stl_stream_open_refusal(
+        subject, bucket,
+        fault == NULL ? stl_file_name_fault(filename) : fault, opts,
+        STL_OF_UPLOAD, &parsed);
     upload_t *up;
 
     if (refusal != NULL)
         return new_failed(refusal);
-    if (fault == NULL)
-        fault = stl_file_name_fault(filename);
-    if (fault != NULL)
-        return new_failed(stl_bad_argument(subject, fault));
-    if (!stl_bucket_opts_parse(opts, STL_OF_UPLOAD, &parsed, problem))
-        return new_failed(stl_bad_argument(subject, problem));
     up = new_sound(bucket, id, filename, &parsed);
     bson_destroy(parsed.of_operations);
     return up == NULL ? &no_memory : up;
@@ -97,39 +86,34 @@ stator_gridfs_upload_stream_t *stator_gridfs_bucket_open_upload_stream_with_id(
 
 void stl_upload_unhold(upload_t *up)
 {
-    if (atomic_fetch_sub(&up->holds, 1) != 1)
+    if (!stl_stream_unhold(&up->base))
         return;
-    stator_future_unref(up->fault);
-    if (up->bucket != NULL) {
-        for (; up->n_flight > 0; up->n_flight--)
-            stator_future_unref(
-                up->flight[up->oldest++ % STL_FLIGHT_MAX].future);
-        stator_future_unref(up->failure);
-        stator_future_unref(up->filing);
-        stf_line_destroy(&up->line);
+    for (; up->n_flight > 0; up->n_flight--)
+        stator_future_unref(up->flight[up->oldest++ % STL_FLIGHT_MAX].future);
+    stator_future_unref(up->failure);
+    stator_future_unref(up->filing);
+    if (up->id.value_type != BSON_TYPE_EOD)
         bson_value_destroy(&up->id);
-        bson_free(up->filename);
-        bson_destroy(up->metadata);
-        bson_destroy(up->document);
-        bson_destroy(up->opts);
-        free(up->tail);
-        stator_gridfs_bucket_unref(up->bucket);
-    }
+    bson_free(up->filename);
+    bson_destroy(up->metadata);
+    bson_destroy(up->document);
+    free(up->tail);
+    stl_stream_destroy(&up->base);
     free(up);
 }
 
 stator_gridfs_upload_stream_t *
 stator_gridfs_upload_stream_ref(stator_gridfs_upload_stream_t *up)
 {
-    if (up != NULL && !up->is_immortal)
-        atomic_fetch_add_explicit(&up->refs, 1, memory_order_relaxed);
+    if (up != NULL)
+        stl_stream_ref(&up->base);
     return up;
 }
 
 const bson_value_t *
 stator_gridfs_upload_stream_id(const stator_gridfs_upload_stream_t *up)
 {
-    return up == NULL || up->bucket == NULL ? NULL : &up->id;
+    return up == NULL || up->base.bucket == NULL ? NULL : &up->id;
 }
 
 int64_t
@@ -140,38 +124,20 @@ stator_gridfs_upload_stream_tell(const stator_gridfs_upload_stream_t *up)
 
 /* ---- calls ------------------------------------------------------------- */
 
-static stator_future_t *refusal_of(upload_t *up, const char *subject)
-{
-    if (up == NULL)
-        return stl_null_handle(subject, "stream");
-    if (up->fault != NULL)
-        return stator_future_ref(up->fault);
-    if (up->bucket == NULL)
-        return stf_future_no_memory();
-    return stl_bucket_refusal(up->bucket, subject);
-}
-
 struct stl_upload_call *
 stl_upload_call_new(const struct stf_kind *kind, const char *subject,
                     size_t size, stf_step_fn *step, upload_t *up,
                     const void *site, stator_future_t **refusal)
 {
+    struct stl_call *c =
+        stl_stream_call_new(kind, subject, size, step,
+                            up == NULL ? NULL : &up->base, site, refusal);
     struct stl_upload_call *u;
-    struct stl_call *c;
 
-    *refusal = refusal_of(up, subject);
-    if (*refusal != NULL)
+    if (c == NULL)
         return NULL;
-    c = stl_call_new(kind, subject, size, step, up->bucket, up->opts,
-                     up->timeout_ms, site);
-    if (c == NULL) {
-        *refusal = stf_future_no_memory();
-        return NULL;
-    }
     u = stl_upload_call_of(&c->steps);
-    atomic_fetch_add(&up->holds, 1);
     u->stream = up;
-    c->passes = true; /* G2 in gridfs_call.h */
     return u;
 }
 
@@ -280,7 +246,7 @@ static stator_future_t *next_of_index(struct stl_upload_call *u,
     if (failed)
         stl_upload_fail(up, settled);
     else if (f == NULL)
-        atomic_store(&up->bucket->is_indexed, true);
+        atomic_store(&up->base.bucket->is_indexed, true);
     up->awaits = f == NULL ? STL_NOTHING : STL_THE_INDEX;
     return f;
 }
@@ -302,7 +268,7 @@ stator_future_t *stl_upload_refused(upload_t *up, stator_future_t *refusal)
 {
     bson_error_t error = {0};
 
-    if (up != NULL && up->bucket != NULL &&
+    if (up != NULL && up->base.bucket != NULL &&
         stator_future_error(refusal, &error))
         atomic_store(&up->refused, (int)error.code);
     return refusal;
@@ -326,7 +292,7 @@ stator_future_t *stl_upload_settle_down(struct stl_upload_call *u,
         return f;
     up->awaits = STL_NOTHING;
     if (up->state == STL_OPEN && indexed &&
-        !atomic_load(&up->bucket->is_indexed))
+        !atomic_load(&up->base.bucket->is_indexed))
         f = next_of_index(u, NULL);
     if (f == NULL && up->n_flight > most && up->state == STL_OPEN) {
         up->awaits = STL_A_CHUNK;
@@ -355,7 +321,7 @@ void stl_upload_send(struct stl_upload_call *u)
     BSON_APPEND_VALUE(&chunk, "files_id", &up->id);
     BSON_APPEND_BINARY(&chunk, "data", BSON_SUBTYPE_BINARY, up->tail,
                        (uint32_t)up->n_tail);
-    stl_call_begin(&u->call, &r, &stc_verb_insert_one, up->bucket->chunks,
+    stl_call_begin(&u->call, &r, &stc_verb_insert_one, up->base.bucket->chunks,
                    NULL, STL_OPERATION);
     stl_request_copy(&r, &chunk);
     bson_destroy(&chunk);

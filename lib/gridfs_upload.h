@@ -11,13 +11,13 @@
  *    │ └─failure, cancel─> FAILED ──abort──> ABORTED
  *    └──────────────abort──────────────────────^
  *
- * U1  All below `line` is the running call's (T1 in steps.h); no lock.
+ * U1  `state` and all below is the running call's (T1 in steps.h); no lock.
  * U2  A chunk leaves the window from its old end: that one is awaited.  So at
  *     most LIMIT are in memory and on their way, and a failure is found when
  *     the chunk is taken in, at the latest by close.
  * U3  The deadlines of chunks do not decrease, as those of the calls that send
  *     them do not: who waits for the oldest waits no longer than its own.
- * U4  `holds`: one for the handles together, one for each call.
+ * U4  Who keeps it, and how long: S1 and S2 in gridfs_stream.h.
  * U5  What was sent is never cut by a cancel, only left behind: cut, it could
  *     arrive after what an abort sends to take it away.  So an abort awaits
  *     all of it first.
@@ -27,19 +27,14 @@
 #define STL_GRIDFS_UPLOAD_H
 
 #include "lib/gridfs_index.h"
+#include "lib/gridfs_stream.h"
 
 enum { STL_FLIGHT_MAX = 4 };
 
 enum stl_upload_state { STL_OPEN, STL_CLOSED, STL_FAILED, STL_ABORTED };
 
 struct stator_gridfs_upload_stream {
-    atomic_uint refs;  /* of users */
-    atomic_uint holds; /* U4 */
-    bool is_immortal;  /* the static one: no memory */
-    stator_future_t *fault; /* every request is this; nothing else is set */
-    stator_gridfs_bucket_t *bucket;
-    bson_t *opts;
-    int64_t timeout_ms;
+    struct stl_stream base; /* first */
     bson_value_t id;
     char *filename;
     bson_t *metadata; /* NULL: none */
@@ -50,7 +45,6 @@ struct stator_gridfs_upload_stream {
     atomic_bool is_over;        /* closed or aborted */
     atomic_int refused;         /* U6: a stator_error_code_t, or 0 */
     atomic_llong n_confirmed;
-    struct stf_line line;
     enum stl_upload_state state;
     stator_future_t *failure;   /* with FAILED */
     struct stl_index index;

@@ -72,7 +72,7 @@ stator_future_t *stl_upload_write(upload_t *up, const void *bytes, size_t size,
     w->size = size;
     if (size > 0)
         memcpy(w->bytes, bytes, size);
-    return stl_call_start(&u->call, &up->line);
+    return stl_call_start(&u->call, &up->base.line);
 }
 
 /* ---- from_fd ----------------------------------------------------------- */
@@ -182,7 +182,7 @@ stator_future_t *stl_upload_from_fd(upload_t *up, int fd, const void *site)
     }
     u->call.over = pump_over;
     pump_of(&u->call.steps)->from = from;
-    return stl_call_start(&u->call, &up->line);
+    return stl_call_start(&u->call, &up->base.line);
 }
 
 /* ---- the public ones --------------------------------------------------- */

@@ -2,11 +2,15 @@
 /* lib/handle.c - databases and collections: made, counted, given options. */
 #include "lib/handle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/concerns.h"
 #include "lib/document.h"
 #include "lib/opts.h"
+
+#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
 
 static struct stl_handle no_memory = {.refs = 1, .is_immortal = true};
 
@@ -74,6 +78,46 @@ void stl_handle_unref(struct stl_handle *h)
     if (h->client != NULL)
         stc_client_unref(h->client);
     free(h);
+}
+
+/* ---- given options ----------------------------------------------------- */
+
+static bool handle_key_check(const bson_iter_t *i, char *problem)
+{
+    const char *key = bson_iter_key(i);
+
+    if (strcmp(key, "readPreference") == 0)
+        return stl_read_preference_check(i, problem);
+    if (strcmp(key, "readConcern") == 0)
+        return stl_read_concern_check(i, problem);
+    if (strcmp(key, "writeConcern") == 0)
+        return stl_write_concern_check(i, problem);
+    if (strcmp(key, "context") == 0)
+        return stl_context_check(i, problem);
+    return FAULT("%s is unknown; a handle takes readPreference, readConcern, "
+                 "writeConcern and context", key);
+}
+
+bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
+                        char *problem)
+{
+    bson_iter_t i;
+
+    if (!stl_opts_keys_check(opts, problem))
+        return false;
+    if (bson_iter_init(&i, opts))
+        while (bson_iter_next(&i))
+            if (!handle_key_check(&i, problem))
+                return false;
+    bson_init(out);
+    if (bson_iter_init(&i, old))
+        while (bson_iter_next(&i))
+            if (!bson_has_field(opts, bson_iter_key(&i)))
+                bson_append_iter(out, NULL, -1, &i);
+    if (bson_iter_init(&i, opts))
+        while (bson_iter_next(&i))
+            bson_append_iter(out, NULL, -1, &i);
+    return true;
 }
 
 struct stl_handle *stl_handle_with_opts(struct stl_handle *h,

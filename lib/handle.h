@@ -50,7 +50,12 @@ struct stl_handle *stl_handle_new(stator_client_t *client, const char *db,
                                   const char *fault);
 struct stl_handle *stl_handle_ref(struct stl_handle *handle);
 void stl_handle_unref(struct stl_handle *handle);
-/* The same with other options; NULL and `error`. */
+/* Its options, which are readPreference, readConcern, writeConcern, context:
+ * `old` with those of `opts` in their place.  False: `out` is not touched,
+ * `problem` (of STL_PROBLEM_SIZE bytes) says what is wrong. */
+bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
+                        char *problem);
+/* The same handle with other options; NULL and `error`. */
 struct stl_handle *stl_handle_with_opts(struct stl_handle *handle,
                                         const char *subject,
                                         const bson_t *opts,

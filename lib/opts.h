@@ -5,7 +5,10 @@
  *          ├─> leaseId, sessionId: numbers of ours
  *          ├─> context: a pointer of the user's
  *          ├─> readPreference
- *          └─> every other key, unchanged: the driver's part */
+ *          └─> every other key, unchanged: the driver's part
+ *
+ * Those of sessions and transactions are in session_opts.h, those of handles in
+ * handle.h; what readPreference and the like may be, in concerns.h. */
 #ifndef STL_OPTS_H
 #define STL_OPTS_H
 
@@ -35,19 +38,9 @@ bool stl_opts_parse(const bson_t *opts, bool is_cursor, struct stl_opts *out,
 /* The driver's part, as a new document. */
 void stl_opts_copy_driver_part(const bson_t *opts, bson_t *out);
 
-/* {readConcern, writeConcern, readPreference, maxCommitTimeMS}; those keys
- * that are of every operation may be there too if `is_operation`. */
-bool stl_transaction_options_check(const bson_t *options, bool is_operation,
-                                   char *problem);
-/* {causalConsistency, snapshot, defaultTransactionOptions, leaseId, ..} */
-bool stl_session_options_check(const bson_t *options, char *problem);
-
-/* {mode, tags, maxStalenessSeconds, hedge} */
-bool stl_read_preference_check(const bson_iter_t *value,
-                               char *problem);
-/* The options of a handle: readPreference, readConcern, writeConcern; `old`
- * with those of `opts` in their place.  False: `out` is not touched. */
-bool stl_handle_options(const bson_t *old, const bson_t *opts, bson_t *out,
-                        char *problem);
+/* Of any options: no key is given twice, and there are not too many. */
+bool stl_opts_keys_check(const bson_t *opts, char *problem);
+/* A pointer, as stator_context_append puts it. */
+bool stl_context_check(const bson_iter_t *value, char *problem);
 
 #endif /* STL_OPTS_H */

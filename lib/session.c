@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "lib/document.h"
-#include "lib/opts.h"
 #include "lib/request.h"
+#include "lib/session_opts.h"
 
 static struct stc_session *core_of(stator_session_t *session)
 {

@@ -32,6 +32,7 @@
 #include "lib/document.h"
 #include "lib/opts.h"
 #include "lib/request.h"
+#include "lib/session_opts.h"
 
 enum { LIMIT_MS = 120000 };
 

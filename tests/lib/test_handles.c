@@ -3,8 +3,7 @@
  * the servers: a primary and a secondary, which tell what they were asked. */
 #include <mongoc/mongoc.h>
 
-#include "tests/lib/support.h"
-#include "tests/wire/wire.h"
+#include "tests/lib/wired.h"
 
 typedef struct set {
     wire_server_t *primary;
@@ -50,18 +49,6 @@ static void set_free(set_t *t)
     wire_server_free(t->primary);
     wire_server_free(t->secondary);
     free(t);
-}
-
-/* The last command of that name, as `server` got it. */
-static const bson_t *sent(set_t *t, wire_server_t *server, const char *name)
-{
-    int64_t n = wire_count(server, name);
-
-    ck_assert_msg(n > 0, "no %s came", name);
-    wire_command_clear(&t->command);
-    memset(&t->command, 0, sizeof t->command);
-    ck_assert(wire_log_find(server, name, (size_t)(n - 1), &t->command));
-    return t->command.document;
 }
 
 static stator_collection_t *collection_with(set_t *t, const char *json)
@@ -114,7 +101,7 @@ static void check_mode(set_t *t, const char *name, int which,
     ck_assert_msg((modes[which].goes & (first ? TO_PRIMARY : TO_SECONDARY)),
                   "%s: the %s went to the %s", modes[which].mode, name,
                   first ? "primary" : "secondary");
-    c = sent(t, first ? t->primary : t->secondary, name);
+    c = sent_to(first ? t->primary : t->secondary, name, &t->command);
     if (which > 0) {
         char text[32];
 
@@ -216,8 +203,8 @@ START_TEST(tags_choose_the_server)
           MONGOC_ERROR_SERVER_SELECTION,
           MONGOC_ERROR_SERVER_SELECTION_FAILURE, "");
     counts(stator_collection_find_one(some, NULL, NULL), 1);
-    ck_at(sent(t, t->secondary, "find"), "$readPreference.tags.0.dc",
-          "'north'");
+    ck_at(sent_to(t->secondary, "find", &t->command),
+          "$readPreference.tags.0.dc", "'north'");
     stator_collection_unref(none);
     stator_collection_unref(some);
     set_free(t);
@@ -274,11 +261,11 @@ START_TEST(writes_bear_the_write_concern_of_their_handle)
     c = collection_with(t, json);
     d = database_with(t, json);
     done(stator_collection_insert_one(c, J("{}"), NULL));
-    check_concern(sent(t, t->primary, "insert"), _i);
+    check_concern(sent_to(t->primary, "insert", &t->command), _i);
     done(stator_collection_find_one_and_delete(c, J("{}"), NULL));
-    check_concern(sent(t, t->primary, "findAndModify"), _i);
+    check_concern(sent_to(t->primary, "findAndModify", &t->command), _i);
     done(stator_database_drop(d, NULL));
-    check_concern(sent(t, t->primary, "dropDatabase"), _i);
+    check_concern(sent_to(t->primary, "dropDatabase", &t->command), _i);
     stator_collection_unref(c);
     stator_database_unref(d);
     set_free(t);
@@ -294,7 +281,7 @@ START_TEST(reads_bear_the_read_concern_of_their_database)
         stator_database_aggregate(d, J("{'0': {'$match': {}}}"), NULL);
 
     done(stator_cursor_next(cursor));
-    ck_at(sent(t, t->primary, "aggregate"), "readConcern.level",
+    ck_at(sent_to(t->primary, "aggregate", &t->command), "readConcern.level",
           "'available'");
     stator_cursor_unref(cursor);
     stator_database_unref(d);

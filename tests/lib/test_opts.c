@@ -2,6 +2,7 @@
 /* test_opts.c - the options that are Stator's own: taken out, checked, named
  * when they are wrong; and the options of handles. */
 #include "lib/opts.h"
+#include "lib/handle.h"
 
 #include "tests/lib/support.h"
 

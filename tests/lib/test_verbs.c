@@ -3,53 +3,11 @@
  * in the wire server's log. */
 #include <mongoc/mongoc.h>
 
-#include "tests/lib/support.h"
-#include "tests/wire/wire.h"
-
-typedef struct set {
-    wire_server_t *server;
-    stage_t *stage;
-    wire_command_t command; /* the one that was looked at last */
-} set_t;
-
-static set_t *set_new(const char *extra)
-{
-    wire_options_t options = {.documents = 10};
-    set_t *t = calloc(1, sizeof *t);
-    char uri[WIRE_URI_SIZE];
-
-    t->server = wire_server_new(&options);
-    ck_assert_ptr_nonnull(t->server);
-    t->stage = stage_new(wire_server_uri(t->server, extra, uri, sizeof uri),
-                         NULL, false);
-    return t;
-}
-
-static void set_free(set_t *t)
-{
-    wire_command_clear(&t->command);
-    stage_free(t->stage);
-    wire_server_free(t->server);
-    free(t);
-}
-
-/* The last command of that name, as the server got it. */
-static const bson_t *sent(set_t *t, const char *name)
-{
-    int64_t n = wire_count(t->server, name);
-
-    ck_assert_msg(n > 0, "no %s came", name);
-    wire_command_clear(&t->command);
-    memset(&t->command, 0, sizeof t->command);
-    ck_assert(
-        wire_log_find(t->server, name, (size_t)(n - 1), &t->command));
-    ck_assert_ptr_nonnull(t->command.document);
-    return t->command.document;
-}
+#include "tests/lib/wired.h"
 
 START_TEST(find_one_is_one_command_with_the_drivers_fields)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     const bson_t *c;
 
     done(stator_collection_find_one(
@@ -84,13 +42,13 @@ START_TEST(find_one_is_one_command_with_the_drivers_fields)
     ck_at(c, "exhaust", "");
     ck_assert_int_eq(wire_count(t->server, NULL),
                      wire_count(t->server, "find"));
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_find_with_a_negative_limit_is_one_batch)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_collection_find(
         t->stage->collection, NULL, J("{'limit': -3}"));
     const bson_t *c;
@@ -100,13 +58,13 @@ START_TEST(a_find_with_a_negative_limit_is_one_batch)
     ck_at(c, "limit", "3");
     ck_at(c, "singleBatch", "true");
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(own_options_never_reach_the_server)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_collection_find(
         t->stage->collection, NULL,
         J("{'timeoutMS': 30000, 'timeoutMode': 'iteration', 'prefetch': 1, "
@@ -123,7 +81,7 @@ START_TEST(own_options_never_reach_the_server)
         ck_at(c, own[i], "");
     ck_at(c, "comment", "'x'");
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
@@ -147,7 +105,7 @@ static int64_t max_time(const bson_t *command)
 
 START_TEST(what_is_left_of_the_time_goes_along_where_it_may)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_collection_t *c = t->stage->collection;
     stator_database_t *d = t->stage->database;
     const bson_t *o = J("{'timeoutMS': 60000}"), *x = J("{}");
@@ -190,13 +148,13 @@ START_TEST(what_is_left_of_the_time_goes_along_where_it_may)
     ck_at(sent(t, "delete"), "deletes.0.maxTimeMS", "");
     done(stator_collection_bulk_write(c, models, 1, o));
     ck_at(sent(t, "insert"), "maxTimeMS", "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_max_time_of_the_users_stays)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     const bson_t *o = J("{'timeoutMS': 60000, 'maxTimeMS': 77}");
 
     done(stator_collection_find_one(t->stage->collection, NULL, o));
@@ -209,13 +167,13 @@ START_TEST(a_max_time_of_the_users_stays)
     ck_assert_int_eq(max_time(sent(t, "ping")), 78);
     done(stator_collection_find_one(t->stage->collection, NULL, NULL));
     ck_at(sent(t, "find"), "maxTimeMS", "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(concerns_are_inherited_and_overridden)
 {
-    set_t *t = set_new("readConcernLevel=majority&w=1");
+    wired_t *t = wired_new("readConcernLevel=majority&w=1", WIRE_STANDALONE);
     stator_collection_t *c = stator_collection_with_opts(
         t->stage->collection,
         J("{'readConcern': {'level': 'available'}, "
@@ -244,13 +202,13 @@ START_TEST(concerns_are_inherited_and_overridden)
                                       J("{'writeConcern': {'w': 2}}")));
     ck_at(sent(t, "insert"), "writeConcern.w", "2");
     stator_collection_unref(c);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(out_takes_the_write_concern_along)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_collection_t *c = stator_collection_with_opts(
         t->stage->collection, J("{'writeConcern': {'w': 'majority'}}"),
         NULL);
@@ -270,13 +228,13 @@ START_TEST(out_takes_the_write_concern_along)
     ck_at(sent(t, "aggregate"), "batchSize", "");
     stator_cursor_unref(cursor);
     stator_collection_unref(c);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(an_unacknowledged_write_asks_for_no_reply)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_future_t *f;
 
     f = counts(stator_collection_insert_one(
@@ -287,13 +245,13 @@ START_TEST(an_unacknowledged_write_asks_for_no_reply)
     ck_assert(wire_wait_count(t->server, "insert", 1, WIRE_WAIT));
     sent(t, "insert");
     ck_assert(t->command.unacknowledged);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(find_one_and_update_speaks_the_servers_names)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     const bson_t *c;
 
     done(stator_collection_find_one_and_update(
@@ -319,13 +277,13 @@ START_TEST(find_one_and_update_speaks_the_servers_names)
     ck_at(c, "maxTimeMS", "55");
     ck_at(c, "returnDocument", "");
     ck_at(c, "projection", "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(count_documents_is_an_aggregate)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     const bson_t *c;
 
     wire_rule_add(t->server,
@@ -346,13 +304,13 @@ START_TEST(count_documents_is_an_aggregate)
     ck_at(c, "pipeline.3.$group.n.$sum", "1");
     ck_at(c, "hint", "'h'");
     ck_at(c, "skip", "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(an_open_cursor_in_a_counts_reply_is_survived)
 {
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
 
     wire_rule_add(t->server,
                   &(wire_rule_t){.command = "aggregate",
@@ -363,7 +321,7 @@ START_TEST(an_open_cursor_in_a_counts_reply_is_survived)
     counts(stator_collection_count_documents(t->stage->collection, NULL,
                                              NULL),
            0);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
@@ -376,7 +334,7 @@ START_TEST(replies_that_make_no_sense_are_survived)
         "{\"ok\": 1, \"cursor\": {\"firstBatch\": [1]}}",
         "{\"ok\": 1, \"value\": 1, \"values\": 1, \"n\": \"x\"}",
     };
-    set_t *t = set_new(NULL);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_collection_t *c = t->stage->collection;
 
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
@@ -393,13 +351,14 @@ START_TEST(replies_that_make_no_sense_are_survived)
         counts(stator_collection_estimated_document_count(c, NULL), 0);
         wire_rule_remove(t->server, rule);
     }
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_servers_error_brings_code_labels_and_reply)
 {
-    set_t *t = set_new("retryWrites=false&retryReads=false");
+    wired_t *t =
+        wired_new("retryWrites=false&retryReads=false", WIRE_STANDALONE);
     stator_future_t *f;
 
     wire_rule_add(t->server,
@@ -421,13 +380,13 @@ START_TEST(a_servers_error_brings_code_labels_and_reply)
                                            NULL),
               MONGOC_ERROR_SERVER, 4711, "no luck");
     ck_assert_int_eq(stator_future_outcome(f), STATOR_ANSWERED);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_write_concern_error_fails_with_its_domain)
 {
-    set_t *t = set_new("retryWrites=false");
+    wired_t *t = wired_new("retryWrites=false", WIRE_STANDALONE);
     stator_collection_t *c = t->stage->collection;
     stator_future_t *f;
 
@@ -443,13 +402,13 @@ START_TEST(a_write_concern_error_fails_with_its_domain)
           MONGOC_ERROR_WRITE_CONCERN, 64, "");
     fails(stator_collection_drop(c, NULL), MONGOC_ERROR_WRITE_CONCERN, 64,
           "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_connection_cut_in_a_write_leaves_it_open)
 {
-    set_t *t = set_new("retryWrites=false");
+    wired_t *t = wired_new("retryWrites=false", WIRE_STANDALONE);
     stator_future_t *f;
 
     wire_rule_add(t->server, &(wire_rule_t){.command = "insert",
@@ -461,13 +420,13 @@ START_TEST(a_connection_cut_in_a_write_leaves_it_open)
     ck_assert_int_eq(stator_future_outcome(f), STATOR_MAYBE_SENT);
     ck_assert_int_eq(stator_future_origin(f), STATOR_ORIGIN_DRIVER);
     stator_future_unref(f);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(the_lists_take_no_read_concern)
 {
-    set_t *t = set_new("readConcernLevel=majority");
+    wired_t *t = wired_new("readConcernLevel=majority", WIRE_STANDALONE);
     stator_cursor_t *cursors[3];
     static const char *const names[] = {"listDatabases", "listCollections",
                                         "listIndexes"};
@@ -480,7 +439,7 @@ START_TEST(the_lists_take_no_read_concern)
         ck_at(sent(t, names[i]), "readConcern", "");
         stator_cursor_unref(cursors[i]);
     }
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 

@@ -5,55 +5,13 @@
 #include <mongoc/mongoc.h>
 #include <sched.h>
 
-#include "tests/lib/support.h"
-#include "tests/wire/wire.h"
-
-typedef struct set {
-    wire_server_t *server;
-    stage_t *stage;
-    wire_command_t command; /* the one that was looked at last */
-} set_t;
-
-static set_t *set_new(const char *extra, wire_role_t role)
-{
-    wire_options_t options = {.documents = 10, .member = {.role = role}};
-    set_t *t = calloc(1, sizeof *t);
-    char uri[WIRE_URI_SIZE];
-
-    t->server = wire_server_new(&options);
-    ck_assert_ptr_nonnull(t->server);
-    t->stage = stage_new(wire_server_uri(t->server, extra, uri, sizeof uri),
-                         NULL, false);
-    return t;
-}
-
-static void set_free(set_t *t)
-{
-    wire_command_clear(&t->command);
-    stage_free(t->stage);
-    wire_server_free(t->server);
-    free(t);
-}
-
-/* The last command of that name, as the server got it. */
-static const bson_t *sent(set_t *t, const char *name)
-{
-    int64_t n = wire_count(t->server, name);
-
-    ck_assert_msg(n > 0, "no %s came", name);
-    wire_command_clear(&t->command);
-    memset(&t->command, 0, sizeof t->command);
-    ck_assert(
-        wire_log_find(t->server, name, (size_t)(n - 1), &t->command));
-    ck_assert_ptr_nonnull(t->command.document);
-    return t->command.document;
-}
+#include "tests/lib/wired.h"
 
 /* ---- cursors of commands ------------------------------------------------- */
 
 START_TEST(a_command_opens_a_cursor)
 {
-    set_t *t = set_new(NULL, WIRE_STANDALONE);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_database_run_cursor_command(
         t->stage->database,
         J("{'find': 'things', 'filter': {}, 'batchSize': 3}"),
@@ -71,13 +29,13 @@ START_TEST(a_command_opens_a_cursor)
     ck_at(c, "maxTimeMS", "50");
     ck_assert_int_eq(wire_count(t->server, "getMore"), 2);
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(such_a_cursor_can_be_closed)
 {
-    set_t *t = set_new(NULL, WIRE_STANDALONE);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_database_run_cursor_command(
         t->stage->database, J("{'find': 'things', 'batchSize': 3}"), NULL);
 
@@ -85,13 +43,13 @@ START_TEST(such_a_cursor_can_be_closed)
     done(stator_cursor_close(cursor));
     ck_assert_int_eq(wire_count(t->server, "killCursors"), 1);
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(it_inherits_nothing_and_is_not_retried)
 {
-    set_t *t = set_new("readConcernLevel=majority", WIRE_PRIMARY);
+    wired_t *t = wired_new("readConcernLevel=majority", WIRE_PRIMARY);
     stator_database_t *d = stator_database_with_opts(
         t->stage->database,
         J("{'readConcern': {'level': 'majority'}, "
@@ -129,12 +87,12 @@ START_TEST(it_inherits_nothing_and_is_not_retried)
     ck_assert_int_eq(wire_count(t->server, "find"), 1);
     stator_cursor_unref(cursor);
     stator_database_unref(d);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 /* The server is not asked: it would not see it. */
-static void refused_cursor(set_t *t, const char *opts, const char *text)
+static void refused_cursor(wired_t *t, const char *opts, const char *text)
 {
     stator_cursor_t *cursor = stator_database_run_cursor_command(
         t->stage->database, J("{'find': 'things'}"), J("%s", opts));
@@ -147,7 +105,7 @@ static void refused_cursor(set_t *t, const char *opts, const char *text)
 
 START_TEST(a_reply_without_a_cursor_is_an_error)
 {
-    set_t *t = set_new(NULL, WIRE_STANDALONE);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_database_run_cursor_command(
         t->stage->database, J("{'ping': 1}"), NULL);
 
@@ -166,13 +124,13 @@ START_TEST(a_reply_without_a_cursor_is_an_error)
     refused_cursor(t, "{'batchSize': 'x'}", "batchSize must be");
     refused_cursor(t, "{'batchSize': -1}", "batchSize must be");
     refused_cursor(t, "{'maxAwaitTimeMS': 'x'}", "maxAwaitTimeMS must be");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(it_runs_in_a_session)
 {
-    set_t *t = set_new(NULL, WIRE_PRIMARY);
+    wired_t *t = wired_new(NULL, WIRE_PRIMARY);
     stator_session_t *session = stator_future_session(
         done(stator_client_start_session(t->stage->client, NULL)));
     bson_t opts = BSON_INITIALIZER;
@@ -188,7 +146,7 @@ START_TEST(it_runs_in_a_session)
     stator_cursor_unref(again);
     stator_cursor_unref(cursor);
     stator_session_unref(session);
-    set_free(t);
+    wired_free(t);
     bson_destroy(&opts);
 }
 END_TEST
@@ -197,7 +155,7 @@ END_TEST
 
 START_TEST(a_clone_begins_at_the_beginning)
 {
-    set_t *t = set_new(NULL, WIRE_STANDALONE);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_collection_find(
         t->stage->collection, J("{}"),
         J("{'batchSize': 3, 'comment': 'why', 'timeoutMS': 60000}"));
@@ -215,7 +173,7 @@ START_TEST(a_clone_begins_at_the_beginning)
     ck_assert_int_eq(wire_count(t->server, "find"), 3);
     stator_cursor_unref(early);
     stator_cursor_unref(late);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
@@ -252,7 +210,7 @@ static void wait_for_no_session(stator_client_t *client)
 
 START_TEST(a_clone_needs_its_session)
 {
-    set_t *t = set_new(NULL, WIRE_PRIMARY);
+    wired_t *t = wired_new(NULL, WIRE_PRIMARY);
     stator_session_t *session = stator_future_session(
         done(stator_client_start_session(t->stage->client, NULL)));
     bson_t opts = BSON_INITIALIZER;
@@ -269,14 +227,14 @@ START_TEST(a_clone_needs_its_session)
           STATOR_ERROR_ARGUMENT, "has ended");
     stator_cursor_unref(clone);
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
     bson_destroy(&opts);
 }
 END_TEST
 
 /* ---- search indexes ------------------------------------------------------ */
 
-static void answer(set_t *t, const char *command, const char *reply)
+static void answer(wired_t *t, const char *command, const char *reply)
 {
     wire_rule_add(t->server, &(wire_rule_t){.command = command,
                                             .action = WIRE_REPLY,
@@ -285,7 +243,7 @@ static void answer(set_t *t, const char *command, const char *reply)
 
 START_TEST(search_indexes_are_made_changed_and_dropped)
 {
-    set_t *t = set_new("w=1&readConcernLevel=majority", WIRE_PRIMARY);
+    wired_t *t = wired_new("w=1&readConcernLevel=majority", WIRE_PRIMARY);
     stator_collection_t *s = stator_collection_with_opts(
         t->stage->collection, J("{'writeConcern': {'w': 'majority'}}"), NULL);
     const bson_t *models[] = {
@@ -323,13 +281,13 @@ START_TEST(search_indexes_are_made_changed_and_dropped)
     done(stator_collection_drop_search_index(s, "b", NULL));
     ck_at(sent(t, "dropSearchIndex"), "name", "'b'");
     stator_collection_unref(s);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(search_indexes_are_listed)
 {
-    set_t *t = set_new("readConcernLevel=majority", WIRE_PRIMARY);
+    wired_t *t = wired_new("readConcernLevel=majority", WIRE_PRIMARY);
     stator_collection_t *s = t->stage->collection;
     stator_cursor_t *cursor;
     const bson_t *c;
@@ -350,13 +308,13 @@ START_TEST(search_indexes_are_listed)
     ck_at(sent(t, "aggregate"), "pipeline",
           "[ { '$listSearchIndexes' : {  } } ]");
     stator_cursor_unref(cursor);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(a_search_index_of_no_collection_can_be_dropped)
 {
-    set_t *t = set_new(NULL, WIRE_STANDALONE);
+    wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_collection_t *s = t->stage->collection;
 
     wire_rule_add(t->server, &(wire_rule_t){.command = "dropSearchIndex",
@@ -372,7 +330,7 @@ START_TEST(a_search_index_of_no_collection_can_be_dropped)
           MONGOC_ERROR_SERVER, 27, "");
     fails(stator_collection_update_search_index(s, "a", J("{}"), NULL),
           MONGOC_ERROR_SERVER, 27, "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
@@ -452,7 +410,7 @@ END_TEST
 
 START_TEST(a_collection_is_validated_and_measured)
 {
-    set_t *t = set_new(NULL, WIRE_PRIMARY);
+    wired_t *t = wired_new(NULL, WIRE_PRIMARY);
     stator_collection_t *c = stator_collection_with_opts(
         t->stage->collection,
         J("{'readPreference': {'mode': 'secondaryPreferred'}}"), NULL);
@@ -473,13 +431,13 @@ START_TEST(a_collection_is_validated_and_measured)
     ck_at(sent(t, "collStats"), "$readPreference.mode",
           "'secondaryPreferred'");
     stator_collection_unref(c);
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
 START_TEST(the_deployment_is_described)
 {
-    set_t *t = set_new("serverSelectionTimeoutMS=2000", WIRE_PRIMARY);
+    wired_t *t = wired_new("serverSelectionTimeoutMS=2000", WIRE_PRIMARY);
     stator_client_t *c = t->stage->client;
     const bson_t *server, *again;
     stator_future_t *f;
@@ -508,7 +466,7 @@ START_TEST(the_deployment_is_described)
               J("{'readPreference': {'mode': 'secondary'}, 'timeoutMS': "
                 "100}")),
           STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED, "");
-    set_free(t);
+    wired_free(t);
 }
 END_TEST
 
