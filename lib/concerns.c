@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "lib/document.h"
-#include "lib/opts.h"
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
+#include "lib/problem.h"
 
 static bool is_one_of(const bson_iter_t *value, const char *const names[])
 {

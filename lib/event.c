@@ -10,12 +10,11 @@
 #include "futures/future.h"
 #include "lib/document.h"
 #include "lib/opts.h"
+#include "lib/problem.h"
 
 enum { LIMIT = 10000, LIMIT_MAX = 1000000, MAX_BYTES = 64 << 20 };
 
 #define MAX_BYTES_MAX (INT64_C(1) << 40)
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
 
 /* ---- listening --------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 
 #include "futures/document.h"
 #include "lib/document.h"
+#include "lib/problem.h"
 #include "lib/request.h"
 
 enum {
@@ -16,8 +17,6 @@ enum {
     CHUNK_SIZE_MAX = (16 * 1024 - 16) * 1024, /* a document's, less the rest */
     NAME_MAX_BYTES = 192
 };
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
 
 /* ---- options ----------------------------------------------------------- */
 

@@ -9,8 +9,7 @@
 #include "lib/concerns.h"
 #include "lib/document.h"
 #include "lib/opts.h"
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
+#include "lib/problem.h"
 
 static struct stl_handle no_memory = {.refs = 1, .is_immortal = true};
 

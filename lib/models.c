@@ -8,7 +8,7 @@
 
 #include "lib/document.h"
 
-#define FAULT(r, ...) stl_request_fail(r, STATOR_ERROR_ARGUMENT, __VA_ARGS__)
+#define WRONG(r, ...) stl_request_fail(r, STATOR_ERROR_ARGUMENT, __VA_ARGS__)
 
 /* ---- update, replacement, pipeline ------------------------------------- */
 
@@ -53,7 +53,7 @@ void stl_request_update(struct stl_request *r, const bson_t *update)
         return;
     fault = update_fault(update, &key);
     if (fault != NULL)
-        FAULT(r, "update %s%s", fault, key);
+        WRONG(r, "update %s%s", fault, key);
     else
         stl_request_copy(r, update);
 }
@@ -67,7 +67,7 @@ void stl_request_replacement(struct stl_request *r,
         return;
     fault = replacement_fault(replacement, &key);
     if (fault != NULL)
-        FAULT(r, "replacement %s%s", fault, key);
+        WRONG(r, "replacement %s%s", fault, key);
     else
         stl_request_copy(r, replacement);
 }
@@ -85,7 +85,7 @@ void stl_request_pipeline(struct stl_request *r, const bson_t *pipeline)
     if (stl_document_is_array(&stages))
         stl_request_copy(r, &stages);
     else
-        FAULT(r, "pipeline must be an array of documents, or {\"pipeline\": "
+        WRONG(r, "pipeline must be an array of documents, or {\"pipeline\": "
                  "[..]}");
 }
 
@@ -184,7 +184,7 @@ static void check_fields(struct stl_request *r, const struct write_kind *kind,
     bson_iter_t i;
 
     if (!BSON_ITER_HOLDS_DOCUMENT(body) || !bson_iter_recurse(body, &i)) {
-        FAULT(r, "models[%zu].%s must be a document, is %s", index,
+        WRONG(r, "models[%zu].%s must be a document, is %s", index,
               kind->name, stl_type_name(body));
         return;
     }
@@ -195,23 +195,23 @@ static void check_fields(struct stl_request *r, const struct write_kind *kind,
         while (f->name != NULL && strcmp(f->name, name) != 0)
             f++;
         if (f->name == NULL) {
-            FAULT(r, "models[%zu].%s.%s is unknown", index, kind->name, name);
+            WRONG(r, "models[%zu].%s.%s is unknown", index, kind->name, name);
             return;
         }
         if (seen & 1u << (f - kind->fields)) {
-            FAULT(r, "models[%zu].%s.%s is given twice", index, kind->name,
+            WRONG(r, "models[%zu].%s.%s is given twice", index, kind->name,
                   name);
             return;
         }
         seen |= 1u << (f - kind->fields);
         fault = field_fault(f, &i, &key);
         if (fault != NULL)
-            FAULT(r, "models[%zu].%s.%s %s%s", index, kind->name, name, fault,
+            WRONG(r, "models[%zu].%s.%s %s%s", index, kind->name, name, fault,
                   key);
     }
     for (f = kind->fields; f->name != NULL; f++)
         if (f->is_needed && !(seen & 1u << (f - kind->fields)))
-            FAULT(r, "models[%zu].%s.%s is missing", index, kind->name,
+            WRONG(r, "models[%zu].%s.%s is missing", index, kind->name,
                   f->name);
 }
 
@@ -254,18 +254,18 @@ void stl_request_write_model(struct stl_request *r, const bson_t *model,
                            model))
         return;
     if (!bson_iter_init(&body, model) || !bson_iter_next(&body)) {
-        FAULT(r, "models[%zu] is empty", index);
+        WRONG(r, "models[%zu] is empty", index);
         return;
     }
     while (kind->name != NULL && strcmp(kind->name, bson_iter_key(&body)) != 0)
         kind++;
     if (kind->name == NULL) {
-        FAULT(r, "models[%zu].%s is unknown", index, bson_iter_key(&body));
+        WRONG(r, "models[%zu].%s is unknown", index, bson_iter_key(&body));
         return;
     }
     more = body;
     if (bson_iter_next(&more)) {
-        FAULT(r, "models[%zu] must have one key, has %s and %s", index,
+        WRONG(r, "models[%zu] must have one key, has %s and %s", index,
               kind->name, bson_iter_key(&more));
         return;
     }
@@ -299,7 +299,7 @@ static void make_name(struct stl_request *r, const bson_iter_t *keys,
         else if (BSON_ITER_HOLDS_DOUBLE(&i))
             bson_string_append_printf(name, "%g", bson_iter_double(&i));
         else
-            FAULT(r, "models[%zu].key.%s must be a number or a string, is %s",
+            WRONG(r, "models[%zu].key.%s must be a number or a string, is %s",
                   index, bson_iter_key(&i), stl_type_name(&i));
         between = "_";
     }
@@ -316,21 +316,21 @@ void stl_request_index_model(struct stl_request *r, const bson_t *model,
                            model))
         return;
     if (!bson_iter_init_find(&keys, model, "key")) {
-        FAULT(r, "models[%zu].key is missing", index);
+        WRONG(r, "models[%zu].key is missing", index);
         return;
     }
     if (!BSON_ITER_HOLDS_DOCUMENT(&keys) || !bson_iter_recurse(&keys, &i)) {
-        FAULT(r, "models[%zu].key must be a document, is %s", index,
+        WRONG(r, "models[%zu].key must be a document, is %s", index,
               stl_type_name(&keys));
         return;
     }
     if (!bson_iter_next(&i)) {
-        FAULT(r, "models[%zu].key is empty", index);
+        WRONG(r, "models[%zu].key is empty", index);
         return;
     }
     if (bson_iter_init_find(&name, model, "name")) {
         if (!BSON_ITER_HOLDS_UTF8(&name))
-            FAULT(r, "models[%zu].name must be a string, is %s", index,
+            WRONG(r, "models[%zu].name must be a string, is %s", index,
                   stl_type_name(&name));
         else
             stl_request_copy(r, model);
@@ -365,16 +365,16 @@ void stl_request_search_index_model(struct stl_request *r,
         if (strcmp(key, "definition") == 0) {
             has_definition = true;
             if (!BSON_ITER_HOLDS_DOCUMENT(&i))
-                FAULT(r, "models[%zu].definition must be a document, is %s",
+                WRONG(r, "models[%zu].definition must be a document, is %s",
                       index, stl_type_name(&i));
         } else if (!is_text) {
-            FAULT(r, "models[%zu].%s is unknown", index, key);
+            WRONG(r, "models[%zu].%s is unknown", index, key);
         } else if (!BSON_ITER_HOLDS_UTF8(&i)) {
-            FAULT(r, "models[%zu].%s must be a string, is %s", index, key,
+            WRONG(r, "models[%zu].%s must be a string, is %s", index, key,
                   stl_type_name(&i));
         }
     }
     if (!has_definition)
-        FAULT(r, "models[%zu].definition is missing", index);
+        WRONG(r, "models[%zu].definition is missing", index);
     stl_request_copy(r, model);
 }

@@ -8,10 +8,9 @@
 
 #include "lib/concerns.h"
 #include "lib/document.h"
+#include "lib/problem.h"
 
 enum { KEYS_MAX = 256 };
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
 
 /* ---- each key's value -------------------------------------------------- */
 

@@ -13,8 +13,7 @@
 #define STL_OPTS_H
 
 #include "core/core.h"
-
-enum { STL_PROBLEM_SIZE = 256 };
+#include "lib/problem.h"
 
 struct stl_opts {
     int64_t timeout_ms; /* 0: none */

@@ -8,8 +8,7 @@
 #include "lib/concerns.h"
 #include "lib/document.h"
 #include "lib/opts.h"
-
-#define FAULT(...) (snprintf(problem, STL_PROBLEM_SIZE, __VA_ARGS__), false)
+#include "lib/problem.h"
 
 static bool is_of_operations(const char *key)
 {
