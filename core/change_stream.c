@@ -211,14 +211,6 @@ bool stc_change_stream_may_resume(const struct stc_server_cursor *server,
 
 /* ---- what is sent ------------------------------------------------ */
 
-static bool is_one_of(const char *key, const char *const names[])
-{
-    for (; *names != NULL; names++)
-        if (strcmp(key, *names) == 0)
-            return true;
-    return false;
-}
-
 /* Those of the opts that say how events look. */
 static void append_look(const bson_t *opts, bson_t *stage)
 {
@@ -232,7 +224,7 @@ static void append_look(const bson_t *opts, bson_t *stage)
 
     if (bson_iter_init(&i, opts))
         while (bson_iter_next(&i))
-            if (is_one_of(bson_iter_key(&i), keys))
+            if (stc_is_one_of(bson_iter_key(&i), keys))
                 bson_append_iter(stage, NULL, -1, &i);
 }
 
@@ -293,7 +285,6 @@ static void append_pipeline(struct stc_call *call, bson_t *command)
     bson_append_array_end(command, &pipeline);
 }
 
-/* What the driver reads out of opts goes there, the rest is the command's. */
 static void append_options(struct stc_call *call, bson_t *command,
                            bson_t *opts)
 {
@@ -305,18 +296,8 @@ static void append_options(struct stc_call *call, bson_t *command,
         "resumeAfter",  "startAfter",               "startAtOperationTime",
         "batchSize",    "maxAwaitTimeMS",           NULL,
     };
-    bson_iter_t i;
 
-    if (bson_iter_init(&i, &call->opts))
-        while (bson_iter_next(&i)) {
-            const char *key = bson_iter_key(&i);
-
-            if (is_one_of(key, in_opts))
-                bson_append_iter(opts, NULL, -1, &i);
-            else if (!is_one_of(key, used))
-                bson_append_iter(command, NULL, -1, &i);
-        }
-    stc_append_max_time(call, command);
+    stc_share_out_opts(call, in_opts, used, command, opts);
 }
 
 static bool watch_open(struct stc_call *call, bson_t *command, bson_t *opts)

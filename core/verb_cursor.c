@@ -5,14 +5,6 @@
 
 #include "core/verb_support.h"
 
-static bool is_one_of(const char *key, const char *const names[])
-{
-    for (; *names != NULL; names++)
-        if (strcmp(key, *names) == 0)
-            return true;
-    return false;
-}
-
 /* cursor: {batchSize}; `ignores_zero`: $out and $merge give none. */
 static bool append_cursor(struct stc_call *call, bool ignores_zero,
                           bson_t *command)
@@ -35,7 +27,6 @@ static bool append_cursor(struct stc_call *call, bool ignores_zero,
     return true;
 }
 
-/* What the driver reads out of opts goes there, the rest is the command's. */
 static void append_options(struct stc_call *call, bson_t *command,
                            bson_t *opts)
 {
@@ -46,18 +37,8 @@ static void append_options(struct stc_call *call, bson_t *command,
     static const char *const nowhere[] = {
         "batchSize", "tailable", "maxAwaitTimeMS", "exhaust", NULL,
     };
-    bson_iter_t i;
 
-    if (bson_iter_init(&i, &call->opts))
-        while (bson_iter_next(&i)) {
-            const char *key = bson_iter_key(&i);
-
-            if (is_one_of(key, in_opts))
-                bson_append_iter(opts, NULL, -1, &i);
-            else if (!is_one_of(key, nowhere))
-                bson_append_iter(command, NULL, -1, &i);
-        }
-    stc_append_max_time(call, command);
+    stc_share_out_opts(call, in_opts, nowhere, command, opts);
 }
 
 static bool aggregate_open(struct stc_call *call, bson_t *command,

@@ -22,6 +22,33 @@ void stc_append_max_time(const struct stc_call *call, bson_t *command)
         BSON_APPEND_INT32(command, "maxTimeMS", call->max_time_ms);
 }
 
+bool stc_is_one_of(const char *key, const char *const names[])
+{
+    for (; *names != NULL; names++)
+        if (strcmp(key, *names) == 0)
+            return true;
+    return false;
+}
+
+void stc_share_out_opts(const struct stc_call *call,
+                        const char *const in_opts[],
+                        const char *const elsewhere[], bson_t *command,
+                        bson_t *opts)
+{
+    bson_iter_t i;
+
+    if (bson_iter_init(&i, &call->opts))
+        while (bson_iter_next(&i)) {
+            const char *key = bson_iter_key(&i);
+
+            if (stc_is_one_of(key, in_opts))
+                bson_append_iter(opts, NULL, -1, &i);
+            else if (!stc_is_one_of(key, elsewhere))
+                bson_append_iter(command, NULL, -1, &i);
+        }
+    stc_append_max_time(call, command);
+}
+
 const bson_t *stc_timed_opts(const struct stc_call *call, bson_t *room)
 {
     if (call->max_time_ms == 0 || has(&call->opts, "maxTimeMS")) {

@@ -14,6 +14,16 @@ const bson_t *stc_timed_opts(const struct stc_call *call, bson_t *room);
 /* maxTimeMS into a command, likewise. */
 void stc_append_max_time(const struct stc_call *call, bson_t *command);
 
+/* Is `key` one of `names`, which ends with NULL? */
+bool stc_is_one_of(const char *key, const char *const names[]);
+/* Of a command that opens a cursor: what of the call's opts the driver reads
+ * out of opts goes there; what has its own place, or none, nowhere; the rest,
+ * and maxTimeMS, into the command. */
+void stc_share_out_opts(const struct stc_call *call,
+                        const char *const in_opts[],
+                        const char *const elsewhere[], bson_t *command,
+                        bson_t *opts);
+
 /* The target's read concern into `opts`, unless they hold one. */
 void stc_inherit_read_concern(const struct stc_call *call, bson_t *opts);
 void stc_inherit_write_concern(const struct stc_call *call, bson_t *opts);
