@@ -212,7 +212,8 @@ static bool found(stator_client_t *client, const mongoc_uri_t *uri,
         mongoc_uri_get_option_as_int32(uri, MONGOC_URI_MAXPOOLSIZE, 0);
 
     client->default_db = bson_strdup(mongoc_uri_get_database(uri));
-    return stc_config_read(&client->config, opts, size, false, error) &&
+    return stc_config_read(&client->config, opts, false, error) &&
+           stc_config_size(&client->config, size, error) &&
            make_events(client, error);
 }
 
@@ -229,8 +230,7 @@ static bool adopt(stator_client_t *client, mongoc_client_pool_t *pool,
 {
     struct stc_events *events;
 
-    /* Once to know of the callbacks, once more with the pool's size. */
-    if (!stc_config_read(&client->config, opts, 0, true, error) ||
+    if (!stc_config_read(&client->config, opts, true, error) ||
         !make_events(client, error))
         return false;
     events = client->events;
@@ -239,8 +239,8 @@ static bool adopt(stator_client_t *client, mongoc_client_pool_t *pool,
         if (!stc_events_install(events, pool))
             return refuse_pool(error, "the pool has callbacks already");
     }
-    if (stc_config_read(&client->config, opts,
-                        look_at(pool, &client->default_db), true, error) &&
+    if (stc_config_size(&client->config, look_at(pool, &client->default_db),
+                        error) &&
         (client->config.events == STC_TELLS_AUTO ||
          atomic_load(&events->has_opened) ||
          refuse_pool(error, "the pool has been used already")))

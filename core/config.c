@@ -364,9 +364,21 @@ bool stc_config_allow(struct stc_config *config, int workers,
     return false;
 }
 
-bool stc_config_read(struct stc_config *config, const bson_t *opts,
-                     int uri_max_pool_size, bool adopted,
+bool stc_config_size(struct stc_config *config, int uri_max_pool_size,
                      bson_error_t *error)
+{
+    if (uri_max_pool_size > options[STC_MAX_CONNECTIONS].high)
+        return bad(error, "uri", "maxPoolSize", "is above 100000");
+    if (uri_max_pool_size > 0 &&
+        config->source[STC_MAX_CONNECTIONS] == by_default &&
+        !set_number(config, STC_MAX_CONNECTIONS, uri_max_pool_size, "uri",
+                    error))
+        return false;
+    return stc_config_allow(config, config->number[STC_WORKERS], error);
+}
+
+bool stc_config_read(struct stc_config *config, const bson_t *opts,
+                     bool adopted, bson_error_t *error)
 {
     memset(config, 0, sizeof *config);
     config->driver_streams = adopted;
@@ -376,12 +388,6 @@ bool stc_config_read(struct stc_config *config, const bson_t *opts,
         config->source[option] = by_default;
     }
     snprintf(config->name, sizeof config->name, "stator");
-    if (uri_max_pool_size > options[STC_MAX_CONNECTIONS].high)
-        return bad(error, "uri", "maxPoolSize", "is above 100000");
-    if (uri_max_pool_size > 0 &&
-        !set_number(config, STC_MAX_CONNECTIONS, uri_max_pool_size, "uri",
-                    error))
-        return false;
     if (!read_file(config, error) || !read_environment(config, error))
         return false;
     if (opts != NULL && !read_bson(config, opts, "opts", error))

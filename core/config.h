@@ -41,10 +41,14 @@ struct stc_config {
     char file[256];
 };
 
-/* `uri_max_pool_size` 0: the URI has none.  `adopted`: the pool is the
- * user's.  False: `error` names the option and where it stands. */
+/* All but what the URI says.  `adopted`: the pool is the user's.  False:
+ * `error` names the option and where it stands. */
 bool stc_config_read(struct stc_config *config, const bson_t *opts,
-                     int uri_max_pool_size, bool adopted,
+                     bool adopted, bson_error_t *error);
+
+/* After that: the URI's maxPoolSize (0: it has none), which is maxConnections
+ * where nothing else says what that is.  False: as above. */
+bool stc_config_size(struct stc_config *config, int uri_max_pool_size,
                      bson_error_t *error);
 
 /* May there be so many workers?  False: `error` names both options.  Raises
