@@ -184,6 +184,15 @@ bool call_settle(call_t *call, stator_future_t *future)
         call, future, await_mode(call->run->setup->mode, &call->run->turn));
 }
 
+bool call_settle_close(call_t *call, stator_future_t *future)
+{
+    if (!call_settle(call, future))
+        return false;
+    call->result->failed = false;
+    stator_future_unref(future);
+    return true;
+}
+
 bool call_drain_raw(call_t *call, mongoc_cursor_t *cursor)
 {
     bson_t all = BSON_INITIALIZER;

@@ -65,6 +65,10 @@ bool call_settle(call_t *call, stator_future_t *future);
 /* The same, in a way that was chosen before the future was asked for. */
 bool call_settle_by(call_t *call, stator_future_t *future, wait_mode_t mode);
 
+/* The same of a close, whose error is no result: what killCursors came to is
+ * for the events to tell.  Takes the reference. */
+bool call_settle_close(call_t *call, stator_future_t *future);
+
 /* All documents of a cursor as an array; both take the cursor. */
 bool call_drain_raw(call_t *call, mongoc_cursor_t *cursor);
 bool call_drain(call_t *call, stator_cursor_t *cursor);

@@ -261,12 +261,7 @@ static bool close_(call_t *call)
     call->object->stator.cursor = NULL;
     future = stator_cursor_close(cursor);
     stator_cursor_unref(cursor);
-    if (!call_settle(call, future))
-        return false;
-    /* What killCursors came to is for the events to tell. */
-    call->result->failed = false;
-    stator_future_unref(future);
-    return true;
+    return call_settle_close(call, future);
 }
 
 #define COMMAND                                                                \

@@ -229,12 +229,7 @@ static bool close_(call_t *call)
     call->object->stator.stream = NULL;
     future = stator_change_stream_close(stream);
     stator_change_stream_unref(stream);
-    if (!call_settle(call, future))
-        return false;
-    /* What killCursors came to is for the events to tell. */
-    call->result->failed = false;
-    stator_future_unref(future);
-    return true;
+    return call_settle_close(call, future);
 }
 
 #define STREAM                                                                 \
