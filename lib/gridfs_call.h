@@ -34,11 +34,6 @@ struct stl_call {
     void (*over)(struct stl_call *call); /* or NULL */
 };
 
-static inline struct stl_call *stl_call_of(stator_future_t *f)
-{
-    return stf_container_of(f, struct stl_call, steps.future);
-}
-
 static inline struct stl_call *stl_call_of_steps(struct stf_steps *s)
 {
     return stf_container_of(s, struct stl_call, steps);
