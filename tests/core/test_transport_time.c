@@ -210,14 +210,19 @@ typedef struct other {
     int64_t n, worst;
 } other_t;
 
+enum { OTHERS = 2 };
+
 static atomic_bool stop;
+static pthread_barrier_t all_run;
 
 /* One operation at a time, and how long the worst took. */
 static void *go_on(void *arg)
 {
     other_t *o = arg;
 
-    while (!atomic_load(&stop)) {
+    pthread_barrier_wait(&all_run);
+
+    do {
         int64_t since = now_us(), us;
         stator_future_t *f =
             stator_collection_find_one(o->scene->things, NULL, NULL);
@@ -231,7 +236,7 @@ static void *go_on(void *arg)
         if (o->times.n < TIMES_MAX)
             times_add(&o->times, us);
         stator_future_unref(f);
-    }
+    } while (!atomic_load(&stop));
     return NULL;
 }
 
@@ -240,7 +245,6 @@ static const char *retries;
 
 static int64_t measure_others(void)
 {
-    enum { OTHERS = 2 };
     scene_t *s = cut_scene("{'workers': 4}", retries);
     static other_t others[OTHERS];
     wire_stats_t before, after;
@@ -252,12 +256,14 @@ static int64_t measure_others(void)
     wire_gate_shut(s->gate);
     wire_stats(s->server, &before);
     atomic_store(&stop, false);
+    pthread_barrier_init(&all_run, NULL, OTHERS + 1);
     for (int i = 0; i < OTHERS; i++) {
         memset(&others[i], 0, sizeof others[i]);
         others[i].scene = s;
         ck_assert_int_eq(pthread_create(&others[i].thread, NULL, go_on,
                                         &others[i]), 0);
     }
+    pthread_barrier_wait(&all_run);
     for (int i = 0; i < ROUNDS; i++) {
         cut_t *c;
 
@@ -282,6 +288,7 @@ static int64_t measure_others(void)
         if (others[i].worst > worst)
             worst = others[i].worst;
     }
+    pthread_barrier_destroy(&all_run);
     await_idle(s->client);
     wire_stats(s->server, &after);
     /* What was cut connects again: with retries that connection goes too. */
