@@ -47,6 +47,7 @@ cut_t *cut_start(scene_t *s, cut_kind_t kind, const char *opts)
     stator_collection_t *paged;
 
     c->kind = kind;
+    c->since = now_us();
     if (kind == CUT_FIND) {
         c->future = stator_collection_find_one(s->held, NULL, with);
     } else if (kind == CUT_INSERT) {
@@ -58,8 +59,10 @@ cut_t *cut_start(scene_t *s, cut_kind_t kind, const char *opts)
             paged, NULL, with == NULL ? J("{'batchSize': 2}") : with);
         stator_collection_unref(paged);
         for (int i = 0; i < 2; i++) {
-            stator_future_t *f = stator_cursor_next(c->cursor);
+            stator_future_t *f;
 
+            c->since = now_us();
+            f = stator_cursor_next(c->cursor);
             ck_assert_int_eq(stator_future_wait(f, LIB_PATIENCE_MS), 0);
             if (stator_future_poll(f) != STATOR_FUTURE_DONE) {
                 c->future = f; /* it was given too little time */
@@ -67,6 +70,7 @@ cut_t *cut_start(scene_t *s, cut_kind_t kind, const char *opts)
             }
             stator_future_unref(f);
         }
+        c->since = now_us();
         c->future = stator_cursor_next(c->cursor);
     }
     return c;

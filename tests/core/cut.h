@@ -20,6 +20,7 @@ typedef struct cut {
     cut_kind_t kind;
     stator_future_t *future; /* pending: its command is at the server */
     stator_cursor_t *cursor; /* CUT_MORE: of core.paged */
+    int64_t since;           /* now_us, as it was asked for */
 } cut_t;
 
 /* A server that is a primary, so that writes can be retried, and a client on

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/client.h"
+#include "tests/harness/stopwatch.h"
 
 static void nap(void)
 {
@@ -242,7 +243,7 @@ void best_of_three(const char *what, int64_t (*measure)(void), int64_t bound,
 {
     int64_t figure = 0;
 
-    for (int i = 0; i < 3; i++) {
+    for (chances_t c = {0}; chances_next(&c);) {
         figure = measure();
         printf("%s: %" PRId64 " %s (bound %" PRId64 ")\n", what, figure, unit,
                bound);

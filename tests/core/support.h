@@ -89,8 +89,8 @@ stator_future_t *close_with(scene_t *s, const char *opts);
 /* CLOCK_MONOTONIC. */
 int64_t now_us(void);
 
-/* Measure up to three times; `what` and the figures are printed.  It fails
- * only when all three are above `bound`. */
+/* Measure up to three times (chances_t); `what` and the figures are printed.
+ * It fails only when all three are above `bound`. */
 void best_of_three(const char *what, int64_t (*measure)(void), int64_t bound,
                    const char *unit);
 

@@ -2,6 +2,7 @@
 /* test_transport_message.c - what arrives, and what goes out: large messages,
  * compressed ones, and either of them among signals. */
 #include "tests/core/cut.h"
+#include "tests/harness/stopwatch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -130,7 +131,7 @@ START_TEST(a_message_that_is_being_written_is_cut)
 {
     scene_t *s = cut_scene("{'workers': 1}", NO_RETRIES);
     const bson_t *big = lib_big(1, LARGE);
-    int64_t since;
+    stopwatch_t watch;
     stator_future_t *f;
 
     ck_done(ask_one(s, NULL));
@@ -138,11 +139,11 @@ START_TEST(a_message_that_is_being_written_is_cut)
     f = lend(stator_collection_insert_one(s->things, big, NULL));
     await_armed(s->client, true);
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    since = now_us();
+    watch = stopwatch_start();
     ck_assert(stator_future_cancel(f));
     ck_cancelled(f, STATOR_MAYBE_SENT);
     await_idle(s->client);
-    ck_assert_int_lt(now_us() - since, 500000);
+    ck_assert_int_lt(stopwatch_us(&watch), 500000);
     wire_server_resume(s->server);
     ck_done(ask_one(s, NULL));
     ck_assert_int_eq(wire_count(s->server, "insert"), 0);
@@ -232,8 +233,8 @@ START_TEST(a_read_outlasts_signals)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     struct stc_socket *socket;
+    stopwatch_t watch;
     pthread_t thread;
-    int64_t since;
     int pair[2];
     char byte;
 
@@ -242,12 +243,12 @@ START_TEST(a_read_outlasts_signals)
     socket = stc_socket_new(pair[0]);
     victim = pthread_self();
     ck_assert_int_eq(pthread_create(&thread, NULL, pester, NULL), 0);
-    since = now_us();
+    watch = stopwatch_start();
     ck_assert_int_eq(stc_socket_receive(socket, &byte, 1,
                                         stf_deadline_after_ms(200)), -1);
     ck_assert_int_eq(errno, ETIMEDOUT);
-    ck_assert_int_ge(now_us() - since, 200000);
-    ck_assert_int_lt(now_us() - since, 2000000);
+    ck_assert_int_ge(now_us() - watch.since, 200000);
+    ck_assert_int_lt(stopwatch_us(&watch), 2000000);
     nanosleep(&pause, NULL);
     ck_assert_int_eq(send(pair[1], "x", 1, 0), 1);
     ck_assert_int_eq(stc_socket_receive(socket, &byte, 1,

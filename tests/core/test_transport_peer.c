@@ -2,6 +2,7 @@
 /* test_transport_peer.c - what a bad peer and a dead one do: what the error
  * says, and how long a worker may be held. */
 #include "tests/core/cut.h"
+#include "tests/harness/stopwatch.h"
 
 /* ---- what the error says ------------------------------------------------ */
 
@@ -112,16 +113,16 @@ START_TEST(a_greeting_is_bounded)
     scene_t *s = cut_scene("{'workers': 2}",
                            NO_RETRIES "&connectTimeoutMS=300");
     stator_future_t *f;
-    int64_t since;
+    stopwatch_t watch;
 
     hold_worker(s);
     wire_server_pause(s->server);
-    since = now_us();
+    watch = stopwatch_start();
     f = lend(stator_client_ping(s->client, NULL));
     ck_says(f, "no answer in time");
     ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);
-    ck_assert_int_ge(now_us() - since, 300000);
-    ck_assert_int_lt(now_us() - since, 2000000);
+    ck_assert_int_ge(now_us() - watch.since, 300000);
+    ck_assert_int_lt(stopwatch_us(&watch), 2000000);
     wire_server_resume(s->server);
     scene_free(s);
 }
@@ -147,7 +148,7 @@ START_TEST(a_goodbye_is_bounded)
 {
     scene_t *s = cut_scene("{'workers': 1}", NO_RETRIES);
     stator_cursor_t *c = leave_open(s);
-    int64_t since = now_us();
+    stopwatch_t watch = stopwatch_start();
 
     if (_i == 0) {
         stator_future_t *f = stator_cursor_close(c);
@@ -156,23 +157,23 @@ START_TEST(a_goodbye_is_bounded)
         stator_future_unref(f);
     }
     stator_cursor_unref(c);
-    ck_assert_int_lt(now_us() - since, BOUND_US);
+    ck_assert_int_lt(stopwatch_us(&watch), BOUND_US);
     await_stat(s->client, "leases", 0);
     await_idle(s->client);
     printf("goodbye to a stopped server: %" PRId64 " ms\n",
-           (now_us() - since) / 1000);
-    ck_assert_int_lt(now_us() - since, BOUND_US);
+           (now_us() - watch.since) / 1000);
+    ck_assert_int_lt(stopwatch_us(&watch), BOUND_US);
     wire_server_resume(s->server);
     scene_free(s);
 }
 END_TEST
 
-static void await_no_threads(int64_t since, int64_t most_us)
+static void await_no_threads(const stopwatch_t *watch, int64_t most_us)
 {
     await_threads("stator/", 0);
     printf("closed, and no thread left, after %" PRId64 " ms\n",
-           (now_us() - since) / 1000);
-    ck_assert_int_lt(now_us() - since, most_us);
+           (now_us() - watch->since) / 1000);
+    ck_assert_int_lt(stopwatch_us(watch), most_us);
 }
 
 /* The client is closed: how long its threads go on. */
@@ -189,15 +190,15 @@ START_TEST(a_close_of_a_stopped_server)
     scene_t *s = cut_scene("{'workers': 2}", NO_RETRIES);
     stator_cursor_t *c;
     stator_future_t *f;
-    int64_t since;
+    stopwatch_t watch;
 
     f = hold_worker(s);
     c = leave_open(s);
-    since = now_us();
+    watch = stopwatch_start();
     close_with(s, ways[_i].opts);
-    ck_assert_int_lt(now_us() - since, ways[_i].settled_us);
+    ck_assert_int_lt(stopwatch_us(&watch), ways[_i].settled_us);
     ck_assert_int_ne(stator_future_poll(f), STATOR_FUTURE_PENDING);
-    await_no_threads(since, ways[_i].over_us);
+    await_no_threads(&watch, ways[_i].over_us);
     wire_server_resume(s->server);
     stator_cursor_unref(c);
     scene_free(s);

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "tests/harness/stopwatch.h"
+
 static const struct {
     const char *fault, *expected;
 } rows[FAULTS] = {
@@ -148,12 +150,12 @@ void fault_within(const char *what, fault_measure_fn *measure, void *arg,
     double bound = (double)bound_us * (factor < 1 ? 1 : factor);
     char figures[96] = "";
 
-    for (int i = 0; i < 3; i++) {
+    for (chances_t c = {0}; chances_next(&c);) {
         int64_t us = measure(arg);
         size_t n = strlen(figures);
 
         snprintf(figures + n, sizeof figures - n, "%s%.2f",
-                 i == 0 ? "" : ", ", (double)us / 1000);
+                 n == 0 ? "" : ", ", (double)us / 1000);
         if ((double)us <= bound) {
             fault_saw("%s %s ms", what, figures);
             return;

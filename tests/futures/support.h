@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PATIENCE_MS = 30000 };
+enum { PATIENCE_MS = 90000 };
 
 /* A sanitizer that slows everything down sees as much in fewer rounds. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)

@@ -10,6 +10,8 @@
  */
 #include "tests/harness/suite.h"
 
+#include "tests/harness/stopwatch.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -129,6 +131,7 @@ int main(void)
         return EXIT_FAILURE;
     }
 
+    stopwatch_begin();
     for (suite_t *s = suites; s != NULL; s = s->next) {
         double start = seconds();
 
@@ -141,6 +144,8 @@ int main(void)
         srunner_run(runner, s->name, NULL, CK_SILENT);
         print_suite(runner, s->name, seconds() - start);
     }
+
+    stopwatch_end();
 
     ran = srunner_ntests_run(runner);
     failed = srunner_ntests_failed(runner);

@@ -14,7 +14,7 @@
  *     SUITE(future)
  *     {
  *         tcase_add_test(tc, settles_once);
- *         tcase_set_timeout(tc, 120);              (the default is 60 s)
+ *         tcase_set_timeout(tc, 400);             (the default is 240 s)
  *
  *         TCase *slow = suite_case("future_slow"); (more cases, if needed)
  *         tcase_add_checked_fixture(slow, setup, teardown);
@@ -32,7 +32,7 @@
 
 /* Seconds that a test may take unless its case says otherwise.  Check itself
  * multiplies it by CK_TIMEOUT_MULTIPLIER, which slow builds set. */
-#define SUITE_TIMEOUT 60
+#define SUITE_TIMEOUT 240
 
 typedef void suite_build_fn(TCase *tc);
 

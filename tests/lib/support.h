@@ -16,7 +16,7 @@
 
 #include <stator/stator.h>
 
-enum { LIB_PATIENCE_MS = 30000 }; /* for what must come anyway */
+enum { LIB_PATIENCE_MS = 90000 }; /* for what must come anyway */
 
 typedef struct stage {
     stator_client_t *client;

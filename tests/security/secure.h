@@ -15,7 +15,7 @@
 
 #include <stator/stator.h>
 
-enum { SECURE_PATIENCE_MS = 30000 }; /* for what must come anyway */
+enum { SECURE_PATIENCE_MS = 90000 }; /* for what must come anyway */
 
 #define SECRET "sesame"
 

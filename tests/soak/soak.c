@@ -20,8 +20,8 @@ enum {
     SECONDS_MAX = 86400,
     ENTRIES_PER_SECOND = 12000,
     SETTLE_MS = 60000, /* for what is in flight at the end */
-    GONE_MS = 20000,   /* for threads and descriptors */
-    CLOSE_LATE = 200,  /* us for a ms of patience: 2 s, ten times what it has */
+    GONE_MS = 60000,   /* for threads and descriptors */
+    CLOSE_LATE = 33,   /* us for a ms of patience: 2 s, ten times what it has */
     SAMPLES_MAX = 4096,
     /* KiB.  What the allocator does not give back, over as many arenas as
      * there were threads at once; what the servers in this process remember

@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, BACKLOG = 1024, WAIT_MS = 10000, WIRE_VERSION = 17 };
+enum { EVENTS = 256, BACKLOG = 1024, WAIT_MS = 60000, WIRE_VERSION = 17 };
 
 /* xorshift64*: spread, not secrecy. */
 uint64_t wire_server_random(wire_server_t *server)
