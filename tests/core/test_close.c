@@ -722,7 +722,6 @@ SUITE(core_close)
     tcase_add_test(tc, after_close_every_call_fails_as_closed);
     tcase_add_test(tc, a_future_does_not_keep_a_client_open);
     slow = suite_case("core_close_slow");
-    tcase_set_timeout(slow, 180);
     tcase_add_test(slow, a_close_is_over_in_time_with_stuck_workers);
     tcase_add_test(slow, on_a_server_that_has_died);
     tcase_add_test(slow, on_a_server_that_never_answers);

@@ -473,6 +473,5 @@ END_TEST
 
 SUITE(core_close_faults)
 {
-    tcase_set_timeout(tc, 240);
     tcase_add_loop_test(tc, a_close_is_over_in_time, STUCK, KILLED + 1);
 }

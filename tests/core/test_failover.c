@@ -322,7 +322,6 @@ END_TEST
 
 SUITE(core_failover)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_loop_test(
         tc, a_dead_primary_is_told_and_the_next_write_goes_to_the_new_one, 0,
         N_TRANSPORTS);

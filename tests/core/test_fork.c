@@ -560,6 +560,5 @@ SUITE(core_fork)
     tcase_add_loop_test(tc, inside_a_continuation, 0, 2);
     tcase_add_loop_test(tc, inside_a_function_on_a_worker, 0, 2);
     slow = suite_case("core_fork_storm");
-    tcase_set_timeout(slow, 180);
     tcase_add_test(slow, while_other_threads_submit);
 }

@@ -996,7 +996,6 @@ END_TEST
 
 SUITE(core_fork_calls)
 {
-    tcase_set_timeout(tc, 180);
     tcase_add_test(tc, every_call_answers_within_a_millisecond);
     tcase_add_test(tc, no_function_of_the_headers_is_forgotten);
     tcase_add_test(tc, no_inherited_descriptor_is_used);

@@ -70,6 +70,5 @@ END_TEST
 SUITE(guard_fuzz)
 {
     tcase_add_test(tc, seeds_are_right);
-    tcase_set_timeout(tc, 180);
     tcase_add_test(tc, a_million_changed_replies);
 }

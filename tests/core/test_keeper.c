@@ -395,7 +395,6 @@ END_TEST
 
 SUITE(core_keeper)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_deadline_is_kept_with_all_workers_blocked);
     tcase_add_test(tc, what_expired_in_the_queue_is_never_sent);
     tcase_add_test(tc, a_deadline_while_running_abandons);

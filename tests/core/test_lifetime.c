@@ -611,6 +611,5 @@ SUITE(core_lifetime)
                         3);
     tcase_add_test(tc, nor_when_it_is_closed_amid_completions);
     unref = suite_case("core_lifetime_unref");
-    tcase_set_timeout(unref, 120);
     tcase_add_loop_test(unref, no_unref_blocks, 0, 12);
 }

@@ -318,7 +318,6 @@ END_TEST
 
 SUITE(core_outcome)
 {
-    tcase_set_timeout(tc, 180);
     tcase_add_loop_test(tc, an_outcome_is_true_of_every_write, 0, N_WAYS);
     tcase_add_test(tc, the_driver_retries_once);
 }

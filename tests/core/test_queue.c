@@ -532,7 +532,6 @@ SUITE(core_queue)
     tcase_add_test(tc, room_comes_below_half);
     tcase_add_test(tc, room_can_be_cancelled_and_closed);
     slow = suite_case("core_queue_slow");
-    tcase_set_timeout(slow, 180);
     tcase_add_test(slow, a_million_cancelled_leave_nothing_behind);
     tcase_add_test(slow, submit_cancel_and_take_race);
 }

@@ -285,7 +285,6 @@ END_TEST
 
 SUITE(core_resize)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, more_workers_run_more_at_once);
     tcase_add_test(tc, fewer_end_after_what_they_are_at);
     tcase_add_test(tc, idle_ones_end_at_once);

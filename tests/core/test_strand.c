@@ -726,7 +726,6 @@ END_TEST
 
 SUITE(core_strand)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, many_batches_come_in_one_session);
     tcase_add_test(tc, a_foreign_get_more_is_refused);
     tcase_add_test(tc, it_ends_with_every_batch_size);

@@ -222,7 +222,6 @@ END_TEST
 
 SUITE(watcher_many)
 {
-    tcase_set_timeout(tc, 180);
     tcase_add_test(tc, five_hundred_streams_on_the_wire);
     tcase_add_test(tc, an_event_for_one_of_five_hundred);
     tcase_add_test(tc, five_hundred_streams_live);

@@ -421,7 +421,6 @@ void add_loop_faults(TCase *tc)
     tcase_add_test(tc, row_19_a_fork);
     tcase_add_test(tc, row_20_signals);
     tcase_add_test(tc, row_29_the_loops_thread_goes);
-    tcase_set_timeout(secure, 120);
     tcase_add_checked_fixture(secure, secure_setup, secure_teardown);
     tcase_add_test(secure, row_30_sigpipe);
 }

@@ -380,7 +380,6 @@ void add_peer_faults(TCase *tc)
     tcase_add_test(tc, row_3_half_open_peer);
     tcase_add_test(tc, row_11_a_name_that_does_not_resolve);
     tcase_add_test(tc, row_9_authentication_fails);
-    tcase_set_timeout(secure, 120);
     tcase_add_checked_fixture(secure, secure_setup, secure_teardown);
     tcase_add_test(secure, row_10_tls);
 }

@@ -12,7 +12,6 @@ END_TEST
 SUITE(faults)
 {
     fault_table_new();
-    tcase_set_timeout(tc, 120);
     add_network_faults(tc);
     add_server_faults(tc);
     add_peer_faults(tc);

@@ -255,6 +255,5 @@ END_TEST
 
 SUITE(reply_fuzz)
 {
-    tcase_set_timeout(tc, 180);
     tcase_add_test(tc, thousands_of_changed_replies);
 }

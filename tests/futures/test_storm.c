@@ -188,6 +188,5 @@ END_TEST
 
 SUITE(storm)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, storm);
 }

@@ -749,5 +749,4 @@ END_TEST
 SUITE(verbs_opts)
 {
     tcase_add_loop_test(tc, every_verb_sends_what_the_driver_sends, 0, 2);
-    tcase_set_timeout(tc, 120);
 }

@@ -216,7 +216,6 @@ END_TEST
 
 SUITE(security_cut_tls)
 {
-    tcase_set_timeout(tc, 180);
     tcase_add_checked_fixture(tc, secure_setup, secure_teardown);
     tcase_add_loop_test(tc, a_cut_is_quick_over_tls, 0, CUT_KINDS);
     tcase_add_test(tc, others_go_on_over_tls);

@@ -437,7 +437,6 @@ END_TEST
 
 SUITE(spec_runner)
 {
-    tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, each_wrong_is_a_failure_and_its_own, 0,
                         sizeof ways / sizeof ways[0]);
