@@ -11,7 +11,7 @@
 
 #include "tests/core/support.h"
 
-enum { CHILD_SECONDS = 60 };
+enum { CHILD_SECONDS = 120 };
 
 #define MUST(condition)                                      \
     do {                                                     \

@@ -300,7 +300,7 @@ static void in_child(scene_t *s, void (*fn)(scene_t *s))
 
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        alarm(20);
+        alarm(120);
         fn(s);
         _exit(0);
     }
@@ -362,11 +362,11 @@ static void unref_and_start_anew(scene_t *s)
     client = stator_client_new(uri, NULL, NULL);
     MUST(client != NULL);
     f = stator_client_ping(client, NULL);
-    MUST(stator_future_wait(f, 15000) == 0);
+    MUST(stator_future_wait(f, LIB_PATIENCE_MS) == 0);
     MUST(stator_future_poll(f) == STATOR_FUTURE_DONE);
     stator_future_unref(f);
     f = stator_client_close(client, NULL);
-    MUST(stator_future_wait(f, 15000) == 0);
+    MUST(stator_future_wait(f, LIB_PATIENCE_MS) == 0);
     stator_future_unref(f);
     stator_client_unref(client);
     wire_server_free(server);

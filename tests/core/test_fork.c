@@ -141,7 +141,7 @@ START_TEST(the_parent_can_close_while_a_child_lives)
         exit(0);
     }
     close(end[0]);
-    close_with(s, "{'timeoutMS': 20000}");
+    close_with(s, "{'timeoutMS': 600000}");
     ck_assert_int_eq(wire_count(s->server, "endSessions"), 1);
     close(end[1]);
     child_must_end_well(pid);

@@ -412,7 +412,7 @@ START_TEST(the_uri_bounds_the_wait)
     ck_expired(f);
     fails(stator_future_ref(f), STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED,
           "waitQueueTimeoutMS");
-    f = ask_lease(s, "{'timeoutMS': 20000}"); /* comes first */
+    f = ask_lease(s, "{'timeoutMS': 600000}"); /* comes first */
     await_stat(s->client, "parked", 1);
     stator_lease_unref(lease);
     ck_done(f);

@@ -101,7 +101,7 @@ static void estate_new(estate_t *e, enum state state)
     e->gate = wire_gate_new(e->server);
     wire_server_uri(e->server,
                     "retryReads=false&retryWrites=false&"
-                    "serverSelectionTimeoutMS=20000",
+                    "serverSelectionTimeoutMS=60000",
                     e->uri, sizeof e->uri);
     if (state == DEAF)
         wire_server_stop_accepting(e->server);

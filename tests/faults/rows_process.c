@@ -160,7 +160,7 @@ START_TEST(row_17_no_descriptor)
     ck_assert_ptr_null(stator_dispatcher_new(&error));
     ck_assert_int_eq(error.code, STATOR_ERROR_REFUSED);
     fault_saw("no dispatcher: \"%s\"", error.message);
-    f = ask_one(s, "{'timeoutMS': 5000}"); /* needs another */
+    f = ask_one(s, "{'timeoutMS': 60000}"); /* needs another */
     us = us_to_settle(f);
     ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_FAILED);
     ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);

@@ -13,7 +13,7 @@ START_TEST(ping_and_commands)
     stator_future_t *f;
 
     done(stator_client_ping(s->client, NULL));
-    done(stator_client_ping(s->client, J("{'timeoutMS': 20000, "
+    done(stator_client_ping(s->client, J("{'timeoutMS': 600000, "
                                          "'priority': 'high'}")));
     f = done(stator_client_command(s->client, "admin", J("{'hello': 1}"),
                                    NULL));
@@ -274,7 +274,7 @@ START_TEST(a_child_gets_errors_and_may_give_everything_back)
     cursor = stator_collection_find(s->collection, NULL, NULL);
     child = fork();
     if (child == 0) {
-        alarm(20); /* a hang is a failure */
+        alarm(120); /* a hang is a failure */
         _exit(child_of(s, cursor));
     }
     ck_assert_int_gt(child, 0);

@@ -94,7 +94,7 @@ START_TEST(find_takes_the_drivers_options)
     cursor = stator_collection_find(
         s->collection, J("{'_id': {'$gte': 2}}"),
         J("{'sort': {'_id': -1}, 'skip': 1, 'limit': 3, 'comment': 'x', "
-          "'projection': {'_id': 1}, 'timeoutMS': 20000}"));
+          "'projection': {'_id': 1}, 'timeoutMS': 600000}"));
     f = counts(stator_cursor_to_list(cursor, 0), 3);
     ck_at(stator_future_document_at(f, 0), "_id", "8");
     stator_cursor_unref(cursor);

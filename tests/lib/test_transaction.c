@@ -164,7 +164,7 @@ START_TEST(with_transaction_commits)
     session = start(live.stage->client);
     f = stator_session_with_transaction(
         session, d, insert_two, &live,
-        J("{'writeConcern': {'w': 'majority'}, 'timeoutMS': 20000}"));
+        J("{'writeConcern': {'w': 'majority'}, 'timeoutMS': 600000}"));
     ck_assert_int_eq(stator_dispatcher_run_until(d, f, LIB_PATIENCE_MS), 0);
     done(f);
     ck_assert_int_eq(live.calls, 1);
@@ -534,7 +534,7 @@ START_TEST(a_commits_limit_is_told_as_the_servers)
     done(stator_collection_insert_one(l->s->things, J("{}"),
                                       in(l->session)));
     fails(stator_session_commit_transaction(l->session,
-                                            J("{'timeoutMS': 20000}")),
+                                            J("{'timeoutMS': 600000}")),
           MONGOC_ERROR_SERVER, 50, "");
     loop_free(l);
 }

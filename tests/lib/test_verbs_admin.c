@@ -158,7 +158,7 @@ START_TEST(a_clone_begins_at_the_beginning)
     wired_t *t = wired_new(NULL, WIRE_STANDALONE);
     stator_cursor_t *cursor = stator_collection_find(
         t->stage->collection, J("{}"),
-        J("{'batchSize': 3, 'comment': 'why', 'timeoutMS': 60000}"));
+        J("{'batchSize': 3, 'comment': 'why', 'timeoutMS': 600000}"));
     stator_cursor_t *early = stator_cursor_clone(cursor), *late;
 
     counts(stator_cursor_to_list(cursor, 4), 4);

@@ -4,7 +4,7 @@
 #include "tests/spec/operation.h"
 #include "tests/spec/value.h"
 
-enum { PATIENCE_S = 20 }; /* for an event that must come */
+enum { PATIENCE_S = 90 }; /* for an event that must come */
 
 /* ---- raw ------------------------------------------------------------- */
 

@@ -16,8 +16,7 @@
 enum {
     CALLS_MAX = 20000, /* a scenario with more is endless */
     DRY_RUNS = 3,      /* threads take turns: one run without n is no proof */
-    RUN_SECONDS = 30,
-    PATIENCE_MS = 20000
+    RUN_SECONDS = 2 * TORTURE_PATIENCE_MS / 1000
 };
 
 static enum calls_kind kind;
@@ -88,7 +87,7 @@ static void await_blocks(long before)
     const struct timespec nap = {.tv_nsec = 200000};
 
     for (int i = 0; calls_live() != before; i++) {
-        ck_assert_msg(i < 2 * PATIENCE_MS * patience,
+        ck_assert_msg(i < 2 * TORTURE_PATIENCE_MS * patience,
                       "%ld blocks leaked; %s", calls_live() - before,
                       torture_where());
         nanosleep(&nap, NULL);
@@ -101,7 +100,7 @@ static void await_fds(int before)
     const struct timespec nap = {.tv_nsec = 1000000};
 
     for (int i = 0; count_fds() > before; i++) {
-        ck_assert_msg(i < PATIENCE_MS * patience,
+        ck_assert_msg(i < TORTURE_PATIENCE_MS * patience,
                       "%s: %d descriptors before, %d after", subject, before,
                       count_fds());
         nanosleep(&nap, NULL);
@@ -241,7 +240,7 @@ static bool judge(stator_future_t *f)
 bool settles(stator_future_t *f)
 {
     OK(f != NULL);
-    OK(stator_future_wait(f, (int64_t)PATIENCE_MS * patience) == 0);
+    OK(stator_future_wait(f, (int64_t)TORTURE_PATIENCE_MS * patience) == 0);
     return judge(f);
 }
 
@@ -256,7 +255,7 @@ bool settles_take(stator_future_t *f)
 bool settles_on(stator_dispatcher_t *d, stator_future_t *f)
 {
     int answer = stator_dispatcher_run_until(
-        d, f, (int64_t)PATIENCE_MS * patience);
+        d, f, (int64_t)TORTURE_PATIENCE_MS * patience);
 
     if (answer == -ENOMEM) { /* the other way: any turn will do */
         OK(torture_fired());

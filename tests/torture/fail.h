@@ -27,6 +27,8 @@
 #include "tests/harness/suite.h"
 #include "tests/torture/calls.h"
 
+enum { TORTURE_PATIENCE_MS = 90000 }; /* for what must come anyway */
+
 typedef void torture_fn(void);
 
 void torture_sweep_named(const char *name, torture_fn *scenario);

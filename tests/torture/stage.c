@@ -189,7 +189,7 @@ static bool is_closed(stator_client_t *client)
     bson_error_t error = {0};
     bool closed;
 
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     closed = stator_future_error(f, &error) &&
              error.code == STATOR_ERROR_CLOSED;
     stator_future_unref(f);
@@ -205,7 +205,7 @@ static void has_taken_no_harm(stator_client_t *client)
     stator_future_t *all = stator_cursor_to_list(cursor, 0);
     bson_error_t error = {0};
 
-    OK(stator_future_wait(all, 20000) == 0);
+    OK(stator_future_wait(all, TORTURE_PATIENCE_MS) == 0);
     (void)stator_future_error(all, &error);
     ck_assert_msg(stator_future_count(all) == STAGE_DOCUMENTS, "%s; %s",
                   error.message, torture_where());

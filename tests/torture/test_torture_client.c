@@ -200,7 +200,7 @@ static void full_queue(stator_client_t *client)
     queued = stage_find_one(client, "things");
     late = stator_client_ping(client, soon);
     room = stator_client_room(client);
-    OK(stator_future_wait(late, 20000) == 0); /* as it may */
+    OK(stator_future_wait(late, TORTURE_PATIENCE_MS) == 0); /* as it may */
     stage_let_go();
     settles_take(room);
     settles_take(queued);

@@ -135,7 +135,7 @@ static void too_long_a_list(stator_client_t *client)
     stator_future_t *f = stator_cursor_to_list(cursor, 0);
     bson_error_t error = {0};
 
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     OK(stator_future_error(f, &error));
     if (error.code != STATOR_ERROR_REFUSED)
         settles(f);

@@ -18,7 +18,8 @@ static const mongoc_host_list_t *host;
 static void dials(void)
 {
     bson_error_t error = {0};
-    int fd = stc_dial(NULL, host, stf_deadline_after_ms(20000), &error);
+    int fd = stc_dial(NULL, host, stf_deadline_after_ms(TORTURE_PATIENCE_MS),
+                      &error);
 
     if (fd >= 0) {
         close(fd);
@@ -70,7 +71,7 @@ static void is_told(stator_client_t *client)
     stator_future_t *f = stator_client_ping(client, NULL);
     bson_error_t error = {0};
 
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     OK(stator_future_poll(f) == STATOR_FUTURE_FAILED);
     stator_future_unref(f);
     for (int i = 0; !calls_fired(); i++) {

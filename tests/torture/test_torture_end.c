@@ -6,7 +6,7 @@
 /* Over, one way or another. */
 static void ends(stator_future_t *f)
 {
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     if (stator_future_poll(f) == STATOR_FUTURE_FAILED) {
         bson_error_t error = {0};
 
@@ -59,7 +59,7 @@ static void expires(stator_client_t *client)
     stator_future_t *f = stator_collection_find_one(c, NULL, opts);
     bson_error_t error = {0};
 
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     OK(stator_future_error(f, &error));
     if (error.code != STATOR_ERROR_EXPIRED)
         settles(f);
@@ -76,7 +76,7 @@ static void close_in(stator_client_t *client, const char *mode)
     stator_collection_t *c = stage_collection(client, "things");
     bson_t *few = BCON_NEW("batchSize", BCON_INT32(3));
     bson_t *opts = BCON_NEW("mode", BCON_UTF8(mode), "timeoutMS",
-                            BCON_INT32(20000));
+                            BCON_INT32(TORTURE_PATIENCE_MS));
     stator_cursor_t *cursor = stator_collection_find(c, NULL, few);
     stator_future_t *held, *queued, *asked, *over;
 

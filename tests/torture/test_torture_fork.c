@@ -24,7 +24,7 @@ static int in_child(stator_client_t *client, stator_future_t *pending)
 {
     if (!is_forked(stator_client_ping(client, NULL)))
         return 1;
-    if (stator_future_wait(pending, 20000) == ETIMEDOUT)
+    if (stator_future_wait(pending, TORTURE_PATIENCE_MS) == ETIMEDOUT)
         return 2;
     if (!is_forked(pending))
         return 3;
@@ -61,11 +61,11 @@ START_TEST(forks_are_noticed)
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
     wire_gate_open(gate);
-    ck_assert_int_eq(stator_future_wait(f, 20000), 0);
+    ck_assert_int_eq(stator_future_wait(f, TORTURE_PATIENCE_MS), 0);
     ck_assert_int_eq(stator_future_poll(f), STATOR_FUTURE_DONE);
     stator_future_unref(f);
     f = stator_client_close(client, NULL);
-    ck_assert_int_eq(stator_future_wait(f, 20000), 0);
+    ck_assert_int_eq(stator_future_wait(f, TORTURE_PATIENCE_MS), 0);
     stator_future_unref(f);
     stator_client_unref(client);
     wire_server_free(server);

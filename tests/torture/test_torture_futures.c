@@ -87,7 +87,7 @@ static void thens(void)
     (void)stator_promise_resolve(p, NULL, NULL);
     stator_promise_unref(p);
     while (n_ran < n_attached)
-        OK(stator_dispatcher_run_once(d, 10000) > 0);
+        OK(stator_dispatcher_run_once(d, TORTURE_PATIENCE_MS) > 0);
     OK(n_ran == n_attached && n_freed == 5);
     settles_take(f);
 
@@ -180,7 +180,7 @@ static void combined(void)
         stator_promise_unref(p[i]);
     }
     for (int i = N; i < N + 4; i++) {
-        OK(stator_future_wait(f[i], 10000) == 0);
+        OK(stator_future_wait(f[i], TORTURE_PATIENCE_MS) == 0);
         /* race cancels what has not settled: all, say. */
         if (stator_future_poll(f[i]) != STATOR_FUTURE_CANCELLED)
             settles(f[i]);
@@ -225,7 +225,7 @@ static void deadlocks(void)
     OK(failed == 0 || (failed == ENOMEM && torture_fired()));
     if (failed == 0) {
         while (waited < 0)
-            OK(stator_dispatcher_run_once(d, 10000) > 0);
+            OK(stator_dispatcher_run_once(d, TORTURE_PATIENCE_MS) > 0);
         /* Without memory the search finds nothing: it waits, and gives up;
          * a graph that could not be made is settled. */
         OK(waited == EDEADLK || torture_fired());

@@ -45,7 +45,7 @@ static void settles_by_fd(stator_future_t *f)
 {
     bson_error_t error;
 
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     if (stator_future_error(f, &error) &&
         (error.code == MONGOC_ERROR_GRIDFS_BUCKET_STREAM ||
          error.code == STATOR_ERROR_REFUSED))
@@ -87,7 +87,7 @@ static void downloads(stator_client_t *client)
         return;
     down = stator_gridfs_bucket_open_download_stream(b, &id, NULL);
     f = stator_gridfs_download_stream_read(down, 10);
-    OK(stator_future_wait(f, 20000) == 0);
+    OK(stator_future_wait(f, TORTURE_PATIENCE_MS) == 0);
     OK(stator_future_error(f, &error));
     if (error.domain != MONGOC_ERROR_GRIDFS)
         settles(f);

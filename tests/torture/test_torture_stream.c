@@ -54,7 +54,7 @@ static void closes(stator_client_t *client)
     closing = stator_change_stream_close(stream);
     if (!settles_take(closing)) /* there was no memory to ask for it */
         stator_future_cancel(next);
-    OK(stator_future_wait(next, 20000) == 0);
+    OK(stator_future_wait(next, TORTURE_PATIENCE_MS) == 0);
     OK(stator_future_error(next, &error));
     stator_future_unref(next);
     stator_change_stream_unref(stream);

@@ -36,7 +36,7 @@ static inline void start(const wire_options_t *options)
     mongoc_init();
     server = wire_server_new(options);
     ck_assert_ptr_nonnull(server);
-    client = new_client("retryReads=false&serverSelectionTimeoutMS=5000");
+    client = new_client("retryReads=false&serverSelectionTimeoutMS=60000");
 }
 
 static inline void setup(void)

@@ -40,7 +40,7 @@ static inline int try_dial(void)
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
         .sin_port = htons(wire_server_port(server)),
     };
-    struct timeval patience = {.tv_sec = 20};
+    struct timeval patience = {.tv_sec = 90};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     ck_assert_int_ge(fd, 0);
