@@ -2,6 +2,7 @@
 /* test_auth.c - SCRAM: who is let in, how fast who is not, and that nothing
  * of a password is told. */
 #include "tests/cli/child.h"
+#include "tests/harness/stopwatch.h"
 #include "tests/security/secure.h"
 #include "tests/wire/wire.h"
 
@@ -144,10 +145,15 @@ START_TEST(timeout_bounds_a_silent_login)
     ck_assert_int_ne(
         wire_rule_add(server, &(wire_rule_t){.command = "saslStart",
                                              .gate = gate}), 0);
-    told_ask(&told, 200,
-             "mongodb://reader:" RIGHT "@127.0.0.1:%d/?socketTimeoutMS=2000&"
-             "authMechanism=SCRAM-SHA-256&" SELECT_MS,
-             (int)wire_server_port(server));
+    /* Unless its time is up on the way there. */
+    for (chances_t c = {0};
+         wire_count(server, "saslStart") == 0 && chances_next(&c);) {
+        told_clear(&told);
+        told_ask(&told, 200,
+                 "mongodb://reader:" RIGHT "@127.0.0.1:%d/?"
+                 "socketTimeoutMS=2000&authMechanism=SCRAM-SHA-256&" SELECT_MS,
+                 (int)wire_server_port(server));
+    }
     ck_assert_int_eq(told.state, STATOR_FUTURE_FAILED);
     ck_assert_uint_eq(told.error.domain, STATOR_ERROR_DOMAIN);
     ck_assert_uint_eq(told.error.code, STATOR_ERROR_EXPIRED);
