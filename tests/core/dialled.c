@@ -28,21 +28,16 @@ int dial_to(scene_t *s, const char *where, int timeout_ms,
     return fd;
 }
 
-void ck_dials_by(scene_t *s, const char *where, int timeout_ms)
+void ck_dials(scene_t *s, const char *where)
 {
     bson_error_t error;
-    int fd = dial_to(s, where, timeout_ms, &error);
+    int fd = dial_to(s, where, LIB_PATIENCE_MS, &error);
 
     ck_assert_msg(fd >= 0, "%s", error.message);
     /* As it must be: blocking, and not for a child's eyes. */
     ck_assert_int_eq(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
     close(fd);
-}
-
-void ck_dials(scene_t *s, const char *where)
-{
-    ck_dials_by(s, where, LIB_PATIENCE_MS);
 }
 
 /* True: it was taken in, so there may be room for one more. */

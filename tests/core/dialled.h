@@ -15,7 +15,6 @@ int dial_to(scene_t *s, const char *where, int timeout_ms,
 
 /* It is connected as it must be, and closed again. */
 void ck_dials(scene_t *s, const char *where);
-void ck_dials_by(scene_t *s, const char *where, int timeout_ms);
 
 /* A socket that listens, whose queue is full: who connects is not answered. */
 enum { HOLE_MAX = 16 };

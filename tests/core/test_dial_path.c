@@ -100,7 +100,7 @@ START_TEST(a_path_works)
     ck_assert_int_eq(pthread_create(&b.thread, NULL, bridge_main, &b), 0);
     escape(a.sun_path, path, sizeof path);
     ck_dials(s, path);
-    snprintf(uri, sizeof uri, "mongodb://%s/?serverSelectionTimeoutMS=5000",
+    snprintf(uri, sizeof uri, "mongodb://%s/?serverSelectionTimeoutMS=60000",
              path);
     client = stator_client_new(uri, NULL, &error);
     ck_assert_msg(client != NULL, "%s", error.message);
@@ -142,12 +142,12 @@ START_TEST(a_path_that_does_not)
     hole_fill(&h, (struct sockaddr *)&a, sizeof a);
     ck_no_path(s, a.sun_path, 300, "Connection timed out");
     hole_close(&h);
-    ck_no_path(s, a.sun_path, 300, "Connection refused");
+    ck_no_path(s, a.sun_path, LIB_PATIENCE_MS, "Connection refused");
     unlink(a.sun_path);
-    ck_no_path(s, a.sun_path, 300, "No such file");
+    ck_no_path(s, a.sun_path, LIB_PATIENCE_MS, "No such file");
     memset(deep + 5, 'd', 150);
     snprintf(deep + 155, sizeof deep - 155, ".sock");
-    ck_no_path(s, deep, 300, "the path is too long");
+    ck_no_path(s, deep, LIB_PATIENCE_MS, "the path is too long");
     scene_free(s);
 }
 END_TEST

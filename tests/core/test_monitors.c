@@ -63,8 +63,8 @@ START_TEST(an_awaited_greeting_may_come_late_and_in_pieces)
                                          .reply_json = GREETING});
     client = stator_client_new(
         wire_server_uri(server,
-                        "connectTimeoutMS=800&heartbeatFrequencyMS=1500", uri,
-                        sizeof uri),
+                        "connectTimeoutMS=800&heartbeatFrequencyMS=60000",
+                        uri, sizeof uri),
         J("{'workers': 1}"), &error);
     ck_assert_msg(client != NULL, "%s", error.message);
     done(stator_client_ping(client, NULL));

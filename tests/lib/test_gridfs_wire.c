@@ -319,12 +319,12 @@ START_TEST(the_time_of_a_call_is_that_of_all_of_it)
     with_file();
     gate = hold("find", "fs.chunks");
     inserts = hold("insert", "fs.chunks");
-    down = open_down("{'timeoutMS': 50}");
+    down = open_down("{'timeoutMS': 150}");
     fails(stator_gridfs_download_stream_read(down, 10), STATOR_ERROR_DOMAIN,
           STATOR_ERROR_EXPIRED, "timeoutMS");
     wire_gate_open(gate);
     ck_bytes(done(stator_gridfs_download_stream_read(down, 10)), 0, 10);
-    up = open_up("{'timeoutMS': 50}");
+    up = open_up("{'timeoutMS': 150}");
     fails(stator_gridfs_upload_stream_write(up, bytes_of_file(100), 100),
           STATOR_ERROR_DOMAIN, STATOR_ERROR_EXPIRED, "timeoutMS");
     wire_gate_open(inserts);
