@@ -2,9 +2,12 @@
 /* test_close.c - the end of a client: three modes, whatever the server and
  * the operations are at. */
 #include "tests/core/support.h"
+#include "tests/harness/stopwatch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum { AMPLE_MS = 600000 }; /* a timeoutMS that does not run out */
 
 static const char *const modes[] = {"drain", "cancel", "abort"};
 
@@ -39,7 +42,7 @@ START_TEST(drain_finishes_all_that_was_accepted)
     hold_workers(s, 2);
     for (int i = 0; i < 20; i++)
         f[i] = lend(stator_collection_insert_one(s->things, J("{}"), NULL));
-    closed = begin_close(s, "drain", 20000);
+    closed = begin_close(s, "drain", AMPLE_MS);
     await_stat(s->client, "closing", 1);
     ck_closed(ask_one(s, NULL)); /* no more of it */
     ck_pending(closed);
@@ -64,7 +67,7 @@ START_TEST(cancel_and_abort_withdraw_and_give_up)
     for (int i = 0; i < 20; i++)
         queued[i] =
             lend(stator_collection_insert_one(s->things, J("{}"), NULL));
-    closed = begin_close(s, modes[_i], 20000);
+    closed = begin_close(s, modes[_i], AMPLE_MS);
     for (int i = 0; i < 2; i++)
         ck_cancelled(running[i], STATOR_MAYBE_SENT);
     for (int i = 0; i < 20; i++)
@@ -90,7 +93,7 @@ START_TEST(cursors_requests_are_given_up_too)
     for (int i = 0; i < 3; i++)
         f[i] = lend(stator_cursor_next(c));
     ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
-    closed = begin_close(s, modes[_i], 20000);
+    closed = begin_close(s, modes[_i], AMPLE_MS);
     ck_cancelled(f[0], STATOR_MAYBE_SENT);
     ck_cancelled(f[1], STATOR_NOT_SENT);
     ck_cancelled(f[2], STATOR_NOT_SENT);
@@ -114,7 +117,7 @@ START_TEST(drain_reads_a_list_to_its_end)
     c = open_cursor(s, "{'batchSize': 3}");
     f = lend(stator_cursor_to_list(c, 0));
     ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
-    closed = begin_close(s, "drain", 20000);
+    closed = begin_close(s, "drain", AMPLE_MS);
     await_stat(s->client, "closing", 1);
     wire_gate_open(s->gate);
     ck_assert_int_eq(stator_future_count(ck_done(f)), 30);
@@ -158,7 +161,7 @@ START_TEST(they_do_not_wait_for_what_runs)
     scene_fill(s, 10);
     c = open_and_read(s, "{'batchSize': 2}");
     hold_worker(s);
-    closed = begin_close(s, "drain", 20000);
+    closed = begin_close(s, "drain", AMPLE_MS);
     ck_assert(wire_wait_count(s->server, "killCursors", 1, WIRE_WAIT));
     ck_pending(closed);
     wire_gate_open(s->gate);
@@ -192,7 +195,7 @@ START_TEST(shared_cursors_close_too)
     scene_fill(s, 10);
     for (int i = 0; i < 6; i++)
         c[i] = open_and_read(s, "{'batchSize': 2}");
-    close_with(s, "{'mode': 'drain', 'timeoutMS': 5000}");
+    close_with(s, "{'mode': 'drain', 'timeoutMS': 600000}");
     ck_assert_int_eq(wire_count(s->server, "killCursors"), 6);
     ck_stat(s->client, "sharing", 0);
     ck_stat(s->client, "connections", 0);
@@ -350,7 +353,7 @@ START_TEST(a_killed_server_midway_settles_everything)
     f[1] = hold_worker(s);
     for (int i = 2; i < 8; i++)
         f[i] = ask_one(s, NULL);
-    closed = begin_close(s, "drain", 20000);
+    closed = begin_close(s, "drain", AMPLE_MS);
     wire_server_down(s->server, WIRE_RST);
     ck_done(closed);
     for (int i = 0; i < 8; i++)
@@ -359,19 +362,34 @@ START_TEST(a_killed_server_midway_settles_everything)
 }
 END_TEST
 
-START_TEST(leaked_names_what_is_stuck)
+/* How many are named: one of the two workers.  The other one has 50 ms to
+ * end, in which a machine must not stand still. */
+static int64_t name_who_is_stuck(void)
 {
     scene_t *s = scene_new("{'workers': 2, 'transport': 'driver'}");
     stator_future_t *closed;
+    int64_t n;
 
     hold_worker(s);
     closed = begin_close(s, "drain", 50);
     ck_done(closed);
-    ck_assert_int_eq(n_leaked(closed), 1);
-    ck_at(stator_future_reply(closed), "leaked.0.kind", "'worker'");
-    ck_at(stator_future_reply(closed), "leaked.0.what",
-          "'find_one on core.held'");
+    n = n_leaked(closed);
+    if (n == 1) {
+        ck_at(stator_future_reply(closed), "leaked.0.kind", "'worker'");
+        ck_at(stator_future_reply(closed), "leaked.0.what",
+              "'find_one on core.held'");
+    }
     scene_free(s);
+    return n;
+}
+
+START_TEST(leaked_names_what_is_stuck)
+{
+    int64_t n = 0;
+
+    for (chances_t c = {0}; n != 1 && chances_next(&c);)
+        n = name_who_is_stuck();
+    ck_assert_int_eq(n, 1);
 }
 END_TEST
 
@@ -397,8 +415,8 @@ START_TEST(twice_and_after_the_end)
     stator_future_t *first, *second;
 
     hold_worker(s);
-    first = begin_close(s, "drain", 20000);
-    second = begin_close(s, "drain", 20000);
+    first = begin_close(s, "drain", AMPLE_MS);
+    second = begin_close(s, "drain", AMPLE_MS);
     ck_pending(first);
     ck_pending(second);
     wire_gate_open(s->gate);
@@ -414,11 +432,11 @@ START_TEST(a_stricter_second_close_is_taken_over)
 {
     scene_t *s = scene_new(NULL);
     stator_future_t *running = hold_worker(s), *queued = ask_one(s, NULL);
-    stator_future_t *first = begin_close(s, "drain", 20000);
+    stator_future_t *first = begin_close(s, "drain", AMPLE_MS);
     stator_future_t *second;
 
     ck_pending(queued);
-    second = begin_close(s, "cancel", 20000);
+    second = begin_close(s, "cancel", AMPLE_MS);
     ck_cancelled(queued, STATOR_NOT_SENT);
     ck_cancelled(running, STATOR_MAYBE_SENT);
     wire_gate_open(s->gate);
@@ -440,7 +458,7 @@ START_TEST(a_laxer_second_close_is_not)
     c = open_and_read(s, "{'batchSize': 1}");
     running = lend(stator_cursor_next(c));
     ck_assert(wire_gate_wait_held(s->gate, 1, WIRE_WAIT));
-    first = begin_close(s, "abort", 20000);
+    first = begin_close(s, "abort", AMPLE_MS);
     ck_cancelled(running, STATOR_MAYBE_SENT);
     second = begin_close(s, "drain", 30000);
     wire_gate_open(s->gate);
@@ -471,7 +489,7 @@ static void close_in_here(stator_future_t *f, void *arg)
     scene_t *s = arg;
 
     (void)f;
-    begin_close(s, "drain", 20000);
+    begin_close(s, "drain", AMPLE_MS);
     stator_client_unref(stator_client_ref(s->client));
 }
 

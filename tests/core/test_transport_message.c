@@ -243,16 +243,19 @@ START_TEST(a_read_outlasts_signals)
     socket = stc_socket_new(pair[0]);
     victim = pthread_self();
     ck_assert_int_eq(pthread_create(&thread, NULL, pester, NULL), 0);
-    watch = stopwatch_start();
-    ck_assert_int_eq(stc_socket_receive(socket, &byte, 1,
-                                        stf_deadline_after_ms(200)), -1);
-    ck_assert_int_eq(errno, ETIMEDOUT);
-    ck_assert_int_ge(now_us() - watch.since, 200000);
-    ck_assert_int_lt(stopwatch_us(&watch), 2000000);
+    for (chances_t c = {0};
+         atomic_load(&n_handled) <= 20 && chances_next(&c);) {
+        watch = stopwatch_start();
+        ck_assert_int_eq(stc_socket_receive(socket, &byte, 1,
+                                            stf_deadline_after_ms(200)), -1);
+        ck_assert_int_eq(errno, ETIMEDOUT);
+        ck_assert_int_ge(now_us() - watch.since, 200000);
+        ck_assert_int_lt(stopwatch_us(&watch), 2000000);
+    }
     nanosleep(&pause, NULL);
     ck_assert_int_eq(send(pair[1], "x", 1, 0), 1);
-    ck_assert_int_eq(stc_socket_receive(socket, &byte, 1,
-                                        stf_deadline_after_ms(200)), 1);
+    ck_assert_int_eq(stc_socket_receive(
+        socket, &byte, 1, stf_deadline_after_ms(LIB_PATIENCE_MS)), 1);
     ck_assert_int_eq(byte, 'x');
     atomic_store(&quiet, true);
     pthread_join(thread, NULL);
