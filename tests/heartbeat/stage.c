@@ -90,18 +90,17 @@ void stage_find(stage_t *stage, int n)
             stage_on_settled);
 }
 
-void stage_start_server(stage_t *stage, const wire_options_t *options)
+void stage_start_server(stage_t *stage, const wire_options_t *options,
+                        const char *extra)
 {
     stage->server = wire_server_new(options);
     ck_assert_ptr_nonnull(stage->server);
-    wire_server_uri(stage->server,
-                    "serverSelectionTimeoutMS=300&connectTimeoutMS=500",
-                    stage->uri, sizeof stage->uri);
+    wire_server_uri(stage->server, extra, stage->uri, sizeof stage->uri);
 }
 
 void stage_gate_server(stage_t *stage)
 {
-    stage_start_server(stage, &(wire_options_t){.documents = 1});
+    stage_start_server(stage, &(wire_options_t){.documents = 1}, NULL);
     stage->gate = wire_gate_new(stage->server);
     wire_rule_add(stage->server, &(wire_rule_t){
                                      .command = "find",

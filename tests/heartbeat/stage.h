@@ -9,6 +9,7 @@
 
 #include <stator/stator.h>
 
+#include "tests/harness/stopwatch.h"
 #include "tests/wire/wire.h"
 
 enum { STAGE_WORKERS = 4 };
@@ -26,6 +27,7 @@ typedef struct stage {
     stator_collection_t *collection;
     pthread_t threads[2];
     sem_t room;
+    stopwatch_t watch; /* from the beginning */
     int arrived, done, dropped; /* continuations; of them DONE; freed only */
     bool closing, closed;
     int act;       /* which part of the scene */
@@ -41,7 +43,9 @@ struct scene {
 
 /* ---- before the clock counts ------------------------------------------- */
 
-void stage_start_server(stage_t *stage, const wire_options_t *options);
+/* `extra`: options of its URI, or NULL. */
+void stage_start_server(stage_t *stage, const wire_options_t *options,
+                        const char *extra);
 
 /* A server that holds every find at a gate. */
 void stage_gate_server(stage_t *stage);
