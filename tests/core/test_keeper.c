@@ -284,10 +284,23 @@ START_TEST(the_lifetime_counts_from_the_first_request)
 }
 END_TEST
 
+static void outlive(scene_t *s, stator_cursor_t *c)
+{
+    ck_expired(lend(stator_collection_find_one(
+        s->held, NULL, J("{'timeoutMS': 110}")))); /* time passes */
+    for (int i = 0; i < 3; i++) {
+        stator_future_t *f = lend(stator_cursor_next(c));
+
+        ck_expired(f);
+        ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);
+    }
+    ck_assert_int_eq(wire_count(s->server, "getMore"), 0);
+}
+
 START_TEST(after_its_lifetime_a_cursor_asks_the_server_no_more)
 {
     scene_t *s = scene_new("{'workers': 2}");
-    int n_read = 0;
+    int n_outlived = 0;
 
     for (int i = 0; i < 20; i++) {
         stator_cursor_t *c;
@@ -295,21 +308,15 @@ START_TEST(after_its_lifetime_a_cursor_asks_the_server_no_more)
         scene_fill(s, 10);
         wire_log_clear(s->server);
         c = open_cursor(s, "{'batchSize': 1, 'timeoutMS': 100}");
-        n_read += reads_one(c);
-        ck_expired(lend(stator_collection_find_one(
-            s->held, NULL, J("{'timeoutMS': 110}")))); /* time passes */
-        for (int n = 0; n < 3; n++) {
-            stator_future_t *f = lend(stator_cursor_next(c));
-
-            ck_expired(f);
-            ck_assert_int_eq(stator_future_outcome(f), STATOR_NOT_SENT);
+        if (reads_one(c)) {
+            outlive(s, c);
+            n_outlived++;
         }
-        ck_assert_int_eq(wire_count(s->server, "getMore"), 0);
         stator_cursor_unref(c);
         ck_assert(wire_gate_wait_empty(s->gate, WIRE_WAIT));
         await_stat(s->client, "leases", 0);
     }
-    ck_assert_int_gt(n_read, 10); /* but for a machine that stood still */
+    ck_assert_int_gt(n_outlived, 10); /* but for a machine that stood still */
     scene_free(s);
 }
 END_TEST
