@@ -210,7 +210,8 @@ static int connect_to_path(const struct sockaddr_un *address,
     if (failed == 0)
         return fd;
     close(fd);
-    errno = failed == EAGAIN ? ETIMEDOUT : failed;
+    /* After EINTR it would have been tried again, had there been time. */
+    errno = failed == EAGAIN || failed == EINTR ? ETIMEDOUT : failed;
     return -1;
 }
 
