@@ -221,10 +221,7 @@ int64_t stat_of(stator_client_t *client, const char *path)
 
 int64_t now_us(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return stopwatch_now_us();
 }
 
 void await_stat(stator_client_t *client, const char *path, int64_t value)

@@ -12,6 +12,8 @@
 #include "tests/lib/support.h"
 #include "tests/wire/wire.h"
 
+enum { AMPLE_MS = 600000 }; /* a timeoutMS that does not run out */
+
 /* gcc and clang tell it in different ways. */
 #ifdef __has_feature
 #define BUILT_WITH(feature) __has_feature(feature)

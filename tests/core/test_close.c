@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { AMPLE_MS = 600000 }; /* a timeoutMS that does not run out */
-
 static const char *const modes[] = {"drain", "cancel", "abort"};
 
 static int64_t n_leaked(stator_future_t *closed)

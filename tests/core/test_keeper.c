@@ -7,8 +7,6 @@
 #include "core/client.h"
 #include "tests/harness/stopwatch.h"
 
-enum { AMPLE_MS = 600000 }; /* a timeoutMS that does not run out */
-
 /* ---- all workers blocked ------------------------------------------------ */
 
 static int64_t lateness_ms(void)

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum { SKIPS_MAX = 256, SKIP_LENGTH = 240 };
 
@@ -82,14 +81,6 @@ static void print_skips(void)
         printf("%d skipped\n", n);
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* What `runner` has learnt since the last call. */
 static void print_suite(SRunner *runner, const char *name, double took)
 {
@@ -133,7 +124,7 @@ int main(void)
 
     stopwatch_begin();
     for (suite_t *s = suites; s != NULL; s = s->next) {
-        double start = seconds();
+        int64_t start = stopwatch_now_us();
 
         if (!is_wanted(s))
             continue;
@@ -142,7 +133,8 @@ int main(void)
         s->build(suite_case(s->name));
         srunner_add_suite(runner, current);
         srunner_run(runner, s->name, NULL, CK_SILENT);
-        print_suite(runner, s->name, seconds() - start);
+        print_suite(runner, s->name,
+                    (double)(stopwatch_now_us() - start) / 1e6);
     }
 
     stopwatch_end();

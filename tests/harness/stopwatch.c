@@ -17,7 +17,7 @@ enum { TICK_US = 5000, LATE_US = 10000, CHANCES = 3, ATTEMPTS = 30 };
 static atomic_llong *stalled_us;
 static pid_t ticker;
 
-static int64_t now_us(void)
+int64_t stopwatch_now_us(void)
 {
     struct timespec t;
 
@@ -28,7 +28,7 @@ static int64_t now_us(void)
 static void tick_forever(pid_t parent)
 {
     const struct timespec tick = {.tv_nsec = TICK_US * 1000L};
-    int64_t last = now_us();
+    int64_t last = stopwatch_now_us();
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN); /* the parent's to handle */
@@ -36,7 +36,7 @@ static void tick_forever(pid_t parent)
         int64_t now, late;
 
         nanosleep(&tick, NULL);
-        now = now_us();
+        now = stopwatch_now_us();
         late = now - last - TICK_US;
         if (late >= LATE_US)
             atomic_fetch_add(stalled_us, late);
@@ -82,7 +82,7 @@ pid_t stopwatch_ticker(void)
 stopwatch_t stopwatch_start(void)
 {
     return (stopwatch_t){
-        .since = now_us(),
+        .since = stopwatch_now_us(),
         .stalled = stalled_us == NULL ? 0 : atomic_load(stalled_us),
     };
 }
@@ -101,7 +101,7 @@ int64_t stopwatch_stalled_us(const stopwatch_t *watch)
 
 int64_t stopwatch_us(const stopwatch_t *watch)
 {
-    int64_t took = now_us() - watch->since;
+    int64_t took = stopwatch_now_us() - watch->since;
     int64_t awake = took - stopwatch_stalled_us(watch);
 
     return awake > 0 ? awake : 0;

@@ -27,8 +27,11 @@ void stopwatch_end(void);
 /* That process; 0: there is none. */
 pid_t stopwatch_ticker(void);
 
+/* Microseconds of CLOCK_MONOTONIC. */
+int64_t stopwatch_now_us(void);
+
 typedef struct stopwatch {
-    int64_t since, stalled;
+    int64_t since, stalled; /* since: stopwatch_now_us */
 } stopwatch_t;
 
 stopwatch_t stopwatch_start(void);

@@ -33,7 +33,6 @@ typedef struct backend {
     uint64_t random;
     tenant_t *closing[BACKEND_CLOSING_MAX];
     int64_t change_us, fault_us, heal_us; /* next; heal_us 0: no fault now */
-    int64_t looked_us; /* at what closes; 0: not yet */
     int64_t clients, closes[4], resizes, leaks, close_late_us;
     int64_t slow_spells, sliced_spells, refused_spells, stops, holes;
     int64_t stats[STATS_N]; /* of clients that have gone: tenant_stats[] */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "tests/harness/argument.h"
+#include "tests/harness/stopwatch.h"
 
 enum { EX_USAGE = 64, EX_UNAVAILABLE = 69, DEFAULT_SECONDS = 600 };
 
@@ -69,7 +70,9 @@ int main(int argc, char **argv)
     int64_t violations;
 
     parse(argc, argv, &wanted);
+    stopwatch_begin();
     violations = soak_run(&wanted, stdout);
+    stopwatch_end();
     if (violations < 0)
         return EX_UNAVAILABLE;
     return violations == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

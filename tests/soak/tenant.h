@@ -10,6 +10,7 @@
 #ifndef STATOR_TESTS_TENANT_H
 #define STATOR_TESTS_TENANT_H
 
+#include "tests/harness/stopwatch.h"
 #include "tests/soak/backend.h"
 
 enum { TENANT_LEFT_MAX = 32 };
@@ -27,7 +28,8 @@ struct tenant {
     stator_cursor_t *left[TENANT_LEFT_MAX]; /* open for the client's life */
     int n_left;
     stator_future_t *close;
-    int64_t close_limit_us; /* when it must be over */
+    stopwatch_t close_watch; /* since it was asked for */
+    int64_t close_limit_us;  /* of that: when it must be over */
 };
 
 /* What is added up of each client that has gone. */
